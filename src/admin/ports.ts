@@ -1,0 +1,80 @@
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { AssertionKind } from '#model/gateway.ts'
+import type { GatewayId, ReleaseId, TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
+import type { ObligationType } from '#model/obligation.ts'
+import type { StoredEntity } from '#model/registry.ts'
+import type { PolicyRecord, ReleaseContent, ReleaseHeader, SourceFile } from '#model/release.ts'
+import type { EntityUid } from '#model/value.ts'
+
+/** A gateway as administrators see it; the key itself exists only in the answer of `add` and `rotate`. */
+export interface GatewayListing {
+  readonly id: GatewayId
+  readonly name: string
+  readonly tenant: TenantId
+  /** Null: the default of the dialect. */
+  readonly asserts: readonly AssertionKind[] | null
+  readonly user_only: boolean
+  readonly obligations: readonly ObligationType[] | null
+  /** First characters of each valid key, enough to recognise it. */
+  readonly key_hints: readonly string[]
+  readonly created_at: string
+  readonly revoked_at: string | null
+}
+
+/** What the database keeps of a new gateway. */
+export interface NewGateway {
+  readonly name: string
+  readonly tenant: TenantId
+  readonly asserts: readonly AssertionKind[] | null
+  readonly userOnly: boolean
+  readonly obligations: readonly ObligationType[] | null
+  readonly keyHash: string
+  readonly keyHint: string
+}
+
+/** A release as administrators see it. */
+export interface ReleaseListing {
+  readonly release: ReleaseId
+  readonly tenant: TenantId
+  readonly vocabulary: 'warder' | 'own'
+  readonly validated: boolean
+  readonly policies: number
+  readonly pushed_at: string
+  readonly active: boolean
+}
+
+/** Everything administration changes. Each change and its notification are one transaction; every list pages. */
+export interface AdminStore {
+  addTenant(tenant: TenantId): Promise<'added' | 'exists'>
+  listTenants(page: Page): Promise<readonly { readonly tenant: TenantId; readonly created_at: string; readonly state_version: number }[]>
+  addGateway(gateway: NewGateway): Promise<GatewayId | 'exists' | 'tenant_unknown'>
+  /** All gateways, or those of one tenant, by name. */
+  listGateways(tenant: TenantId | undefined, page: Page): Promise<readonly GatewayListing[]>
+  /** Adds a key; the old ones stay valid until `until` (rotation without an outage). */
+  rotateGateway(tenant: TenantId, name: string, keyHash: string, keyHint: string, until: EpochMilliseconds): Promise<'rotated' | 'unknown'>
+  revokeGateway(tenant: TenantId, name: string): Promise<'revoked' | 'unknown'>
+  putIssuer(tenant: TenantId, issuer: Issuer): Promise<'stored' | 'tenant_unknown'>
+  listIssuers(tenant: TenantId, page: Page): Promise<readonly Issuer[]>
+  /** Inserts or replaces entities (rows are versioned, old versions stay). Reports progress after each batch. */
+  putEntities(tenant: TenantId, entities: readonly StoredEntity[], onProgress?: (done: number) => void): Promise<{ readonly version: number } | 'tenant_unknown'>
+  removeEntities(tenant: TenantId, uids: readonly EntityUid[]): Promise<number>
+  listEntities(tenant: TenantId, type: string | undefined, page: Page): Promise<readonly StoredEntity[]>
+  /** Stores a release; pushing the same content again changes nothing. Does not activate. */
+  pushRelease(tenant: TenantId, release: ReleaseContent, onProgress?: (done: number) => void): Promise<'stored' | 'exists' | 'tenant_unknown'>
+  /** Makes a stored release the active one. */
+  activateRelease(tenant: TenantId, release: ReleaseId): Promise<'activated' | 'unknown'>
+  listReleases(tenant: TenantId, page: Page): Promise<readonly ReleaseListing[]>
+  findRelease(tenant: TenantId, release: ReleaseId | 'active'): Promise<{ readonly header: ReleaseHeader; readonly sources: readonly SourceFile[]; readonly schemaText: string | undefined } | undefined>
+  addAdminToken(tokenHash: string, hint: string): Promise<void>
+  isAdminToken(tokenHash: string): Promise<boolean>
+}
+
+/** Position in a list: entries after `after` (exclusive; the last key of the previous page), at most `limit` (1 to 1,000). */
+export interface Page {
+  readonly limit: number
+  readonly after?: string
+}
+
+/** Policies of a release in ordinal order, in batches small enough never to stall the loop (about 200). */
+export type ReadPolicies = (tenant: TenantId, release: ReleaseId) => AsyncIterable<readonly PolicyRecord[]>

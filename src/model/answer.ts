@@ -1,0 +1,29 @@
+import type { EpochSeconds } from '#lib/clock.ts'
+import type { Reason } from '#model/decision.ts'
+import type { Advice, Obligation } from '#model/obligation.ts'
+import type { Provenance } from '#model/provenance.ts'
+
+/** What judging a request gives before it becomes a logged `Decision`. */
+export interface Judgement {
+  readonly effect: 'allow' | 'deny'
+  readonly reasons: readonly Reason[]
+  readonly obligations: readonly Obligation[]
+  readonly advice: readonly Advice[]
+  /** Latest instant at which an allow may still be used; undefined where nothing limits it. */
+  readonly expiresAt: EpochSeconds | undefined
+  readonly trace: JudgementTrace
+}
+
+/** What the log keeps beside the answer. Never contains secrets. */
+export interface JudgementTrace {
+  /** For operators only: what exactly went wrong. */
+  readonly detail?: string
+  /** Policies that were satisfied or errored, per party query, sorted. */
+  readonly evaluations?: readonly {
+    readonly party: 'agent' | 'user' | 'subject'
+    readonly satisfied: readonly string[]
+    readonly errored: readonly string[]
+  }[]
+  /** Provenance of each fact that the queries used, by dotted name. */
+  readonly provenance?: { readonly [fact: string]: Provenance }
+}

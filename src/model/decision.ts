@@ -1,0 +1,27 @@
+import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
+import type { DecisionId, ReleaseId, TenantId } from '#model/ids.ts'
+import type { Advice, Obligation } from '#model/obligation.ts'
+import type { ReasonCode } from '#model/reasons.ts'
+
+/** One reason of a decision: a stable code, the policy it came from, the author's `@reason` text or our own. */
+export interface Reason {
+  readonly code: ReasonCode
+  readonly policy?: string
+  readonly message?: string
+}
+
+/** The answer: what leaves through every dialect. */
+export interface Decision {
+  readonly id: DecisionId
+  readonly tenant: TenantId
+  readonly effect: 'allow' | 'deny'
+  /** First entry is the deciding one; the order is deterministic. */
+  readonly reasons: readonly Reason[]
+  readonly obligations: readonly Obligation[]
+  readonly advice: readonly Advice[]
+  readonly release: ReleaseId | undefined
+  readonly stateVersion: number
+  readonly decidedAt: EpochMilliseconds
+  /** Until when an allow may be reused; undefined on a deny. */
+  readonly expiresAt: EpochSeconds | undefined
+}

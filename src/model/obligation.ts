@@ -1,0 +1,28 @@
+import type { JsonObject } from '#model/value.ts'
+
+/** The closed catalogue, version 1 (docs/obligations.md). */
+export type ObligationType =
+  | 'step_up'
+  | 'human_approval'
+  | 'redact'
+  | 'rate_limit'
+  | 'token_exchange'
+  | 'strip_authorization'
+  | 'set_header'
+  | 'audit'
+  | 'notify'
+  | 'max_age'
+
+/** What the gateway must do along with the answer, else treat it as deny. `properties` are checked at publish. */
+export interface Obligation {
+  readonly type: ObligationType
+  readonly properties: JsonObject
+  /** Policies that asked for it, sorted. */
+  readonly policies: readonly string[]
+}
+
+/** A hint that the gateway may ignore. */
+export interface Advice {
+  readonly text: string
+  readonly policy: string
+}

@@ -1,0 +1,21 @@
+import type { EntityUid, JsonObject } from '#model/value.ts'
+
+/** A registered entity as imported: attributes and tags in Cedar's entity JSON (explicit escapes are allowed here). */
+export interface StoredEntity {
+  readonly uid: EntityUid
+  readonly attrs: JsonObject
+  readonly tags: JsonObject
+  readonly parents: readonly EntityUid[]
+}
+
+/** Everything registered for one tenant at one state version; immutable for its readers. */
+export interface RegistrySnapshot {
+  readonly size: number
+  find(uid: EntityUid): StoredEntity | undefined
+  /** All ancestors, nearest first, without the entity itself; deterministic order. Empty for an unknown entity. */
+  ancestors(uid: EntityUid): readonly EntityUid[]
+  /** Action entities (tools and groups) are registered too; the same lookups serve them. */
+  ofType(type: string): readonly StoredEntity[]
+  /** The registered tool id whose route pattern matches, with its path parameters; undefined when none or several match. */
+  matchRoute(method: string, path: string): { readonly tool: string; readonly parameters: JsonObject } | undefined
+}

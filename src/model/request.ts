@@ -1,0 +1,101 @@
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { Json, JsonObject } from '#model/value.ts'
+
+/** Wire dialects that ask for decisions. */
+export type Dialect = 'native' | 'authzen' | 'forward-auth' | 'envoy-http'
+
+/** Whether the gateway writes the request body itself; in header dialects a client's own headers could pass through. */
+export function isJsonDialect(dialect: Dialect): boolean {
+  return dialect === 'native' || dialect === 'authzen'
+}
+
+/** A party as it was named by the request: a claim, nothing verified. */
+export interface PartyClaim {
+  readonly id: string
+  readonly properties: JsonObject
+}
+
+/** A typed thing as it was named by the request (AuthZEN subject and resource). */
+export interface EntityClaim {
+  readonly type: string
+  readonly id: string
+  readonly properties: JsonObject
+}
+
+/** A credential that came with the call; its text never reaches logs, errors or metrics. */
+export interface Credential {
+  /** Authentication scheme in lower case, e.g. `bearer`, `dpop`, `basic`. */
+  readonly scheme: string
+  readonly value: string
+}
+
+/** What every gateway dialect is translated into: everything in it is claimed, nothing is believed yet. */
+export interface AuthorizationRequest {
+  readonly dialect: Dialect
+  /** When the request was read; the one `now` of the whole decision. */
+  readonly now: EpochMilliseconds
+  /** The gateway's own id of the request, at most 128 characters. */
+  readonly requestId: string | undefined
+  /** W3C trace context, verbatim. */
+  readonly traceparent: string | undefined
+  /** Tenant that the request names; must agree with gateway and token. */
+  readonly tenant: string | undefined
+  readonly agent: PartyClaim | undefined
+  readonly user: PartyClaim | undefined
+  /** AuthZEN subject verbatim: the only party of a tenant with its own vocabulary. */
+  readonly subject: EntityClaim | undefined
+  readonly credentials: readonly Credential[]
+  /** Identity headers that arrived in a header dialect (name in lower case and value): claims like the fields above. */
+  readonly identityHeaders: readonly (readonly [string, string])[]
+  /** Tool id `server/tool`, or undefined where `route` or the AuthZEN action decides. */
+  readonly tool: string | undefined
+  /** HTTP call that a header dialect saw: method in upper case, raw path without query. */
+  readonly route: { readonly method: string; readonly path: string; readonly host: string | undefined } | undefined
+  readonly action: { readonly name: string; readonly properties: JsonObject } | undefined
+  /** Data object; undefined means the tool itself is the resource. */
+  readonly resource: EntityClaim | undefined
+  readonly arguments: JsonObject | undefined
+  readonly session: { readonly id: string } | undefined
+  /** Risk as the gateway measured it, 0 to 100. */
+  readonly risk: { readonly score: number } | undefined
+  /** Environment facts of the gateway (AuthZEN `context`, native `context`). */
+  readonly context: JsonObject
+  /** From the agent's own payload (goal, claimed risk, "approved"): may only restrict. */
+  readonly declared: JsonObject
+  /** Obligation types that the gateway says it supports in this request (AuthZEN obligations profile). */
+  readonly supportedObligations: readonly string[] | undefined
+}
+
+/** A request that could not be read; becomes a 4xx, or a deny in the dialects where the status is the decision. */
+export interface Malformed {
+  readonly code: MalformedCode
+  /** For the caller: what was wrong, where, what to do. Contains no value that could be a secret. */
+  readonly message: string
+}
+
+/** Reasons why a request can't be read. */
+export type MalformedCode =
+  | 'request.malformed_json'
+  | 'request.duplicate_key'
+  | 'request.too_deep'
+  | 'request.too_large'
+  | 'request.number_out_of_range'
+  | 'request.reserved_key'
+  | 'request.invalid_unicode'
+  | 'request.unsupported_media_type'
+  | 'request.unsupported_encoding'
+  | 'request.missing_field'
+  | 'request.wrong_type'
+  | 'request.unknown_field'
+  | 'request.batch_too_large'
+  | 'request.header_conflict'
+  | 'request.path_ambiguous'
+
+/** Where a JSON value stands in the request, for messages: `resource.properties.tags[2]`. */
+export type JsonPath = string
+
+/** One leaf that a reader refused. */
+export interface WrongValue {
+  readonly path: JsonPath
+  readonly value: Json
+}

@@ -1,0 +1,26 @@
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { Gateway } from '#model/gateway.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
+import type { RegistrySnapshot } from '#model/registry.ts'
+import type { Release } from '#model/release.ts'
+
+/** Everything a decision for one tenant reads, at one version. Immutable; replaced as a whole when something changes. */
+export interface TenantState {
+  readonly id: TenantId
+  /** Sequence of the newest change contained; logged with each decision so that it can be rebuilt. */
+  readonly version: number
+  readonly registry: RegistrySnapshot
+  /** The active release; undefined before the first activation. */
+  readonly release: Release | undefined
+  readonly issuers: readonly Issuer[]
+}
+
+/** The replica's view of the database. */
+export interface State {
+  tenant(id: TenantId): TenantState | undefined
+  /** The gateway whose key has this SHA-256 (hex) and is not revoked. */
+  gatewayByKeyHash(hash: string): Gateway | undefined
+  /** When the database last confirmed that nothing newer exists. */
+  readonly refreshedAt: EpochMilliseconds
+}
