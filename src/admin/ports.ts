@@ -47,25 +47,53 @@ export interface ReleaseListing {
 /** Everything administration changes. Each change and its notification are one transaction; every list pages. */
 export interface AdminStore {
   addTenant(tenant: TenantId): Promise<'added' | 'exists'>
-  listTenants(page: Page): Promise<readonly { readonly tenant: TenantId; readonly created_at: string; readonly state_version: number }[]>
+  listTenants(
+    page: Page,
+  ): Promise<
+    readonly { readonly tenant: TenantId; readonly created_at: string; readonly state_version: number }[]
+  >
   addGateway(gateway: NewGateway): Promise<GatewayId | 'exists' | 'tenant_unknown'>
   /** All gateways, or those of one tenant, by name. */
   listGateways(tenant: TenantId | undefined, page: Page): Promise<readonly GatewayListing[]>
   /** Adds a key; the old ones stay valid until `until` (rotation without an outage). */
-  rotateGateway(tenant: TenantId, name: string, keyHash: string, keyHint: string, until: EpochMilliseconds): Promise<'rotated' | 'unknown'>
+  rotateGateway(
+    tenant: TenantId,
+    name: string,
+    keyHash: string,
+    keyHint: string,
+    until: EpochMilliseconds,
+  ): Promise<'rotated' | 'unknown'>
   revokeGateway(tenant: TenantId, name: string): Promise<'revoked' | 'unknown'>
   putIssuer(tenant: TenantId, issuer: Issuer): Promise<'stored' | 'tenant_unknown'>
   listIssuers(tenant: TenantId, page: Page): Promise<readonly Issuer[]>
   /** Inserts or replaces entities (rows are versioned, old versions stay). Reports progress after each batch. */
-  putEntities(tenant: TenantId, entities: readonly StoredEntity[], onProgress?: (done: number) => void): Promise<{ readonly version: number } | 'tenant_unknown'>
+  putEntities(
+    tenant: TenantId,
+    entities: readonly StoredEntity[],
+    onProgress?: (done: number) => void,
+  ): Promise<{ readonly version: number } | 'tenant_unknown'>
   removeEntities(tenant: TenantId, uids: readonly EntityUid[]): Promise<number>
   listEntities(tenant: TenantId, type: string | undefined, page: Page): Promise<readonly StoredEntity[]>
   /** Stores a release; pushing the same content again changes nothing. Does not activate. */
-  pushRelease(tenant: TenantId, release: ReleaseContent, onProgress?: (done: number) => void): Promise<'stored' | 'exists' | 'tenant_unknown'>
+  pushRelease(
+    tenant: TenantId,
+    release: ReleaseContent,
+    onProgress?: (done: number) => void,
+  ): Promise<'stored' | 'exists' | 'tenant_unknown'>
   /** Makes a stored release the active one. */
   activateRelease(tenant: TenantId, release: ReleaseId): Promise<'activated' | 'unknown'>
   listReleases(tenant: TenantId, page: Page): Promise<readonly ReleaseListing[]>
-  findRelease(tenant: TenantId, release: ReleaseId | 'active'): Promise<{ readonly header: ReleaseHeader; readonly sources: readonly SourceFile[]; readonly schemaText: string | undefined } | undefined>
+  findRelease(
+    tenant: TenantId,
+    release: ReleaseId | 'active',
+  ): Promise<
+    | {
+        readonly header: ReleaseHeader
+        readonly sources: readonly SourceFile[]
+        readonly schemaText: string | undefined
+      }
+    | undefined
+  >
   addAdminToken(tokenHash: string, hint: string): Promise<void>
   isAdminToken(tokenHash: string): Promise<boolean>
 }

@@ -34,7 +34,9 @@ export interface VerifiedIdentity {
   readonly agent: Party | undefined
   readonly user: Party | undefined
   /** Own-vocabulary subject: the only party of such a tenant. */
-  readonly subject: { readonly uid: EntityUid; readonly provenance: Provenance; readonly properties: JsonObject } | undefined
+  readonly subject:
+    | { readonly uid: EntityUid; readonly provenance: Provenance; readonly properties: JsonObject }
+    | undefined
   readonly delegation: {
     /** Who vouches for the delegation: a verified token, the gateway, or nobody. */
     readonly source: 'token' | 'gateway' | 'none'

@@ -17,7 +17,8 @@ export const REASONS = {
   'tenant.unknown': 'the tenant is not known to this gateway',
   'identity.missing': 'the request names neither an agent nor a user, and no credential proves one',
   'identity.unasserted': 'this gateway is not registered to assert identity',
-  'identity.forged_header': 'an identity header came with the request, and this gateway is not registered to assert it',
+  'identity.forged_header':
+    'an identity header came with the request, and this gateway is not registered to assert it',
   'identity.mismatch': 'the request and the verified token name different parties',
   'agent.unknown': 'the agent is not registered',
   'agent.suspended': 'the agent or one of its actors is suspended',

@@ -17,5 +17,8 @@ export interface RegistrySnapshot {
   /** Action entities (tools and groups) are registered too; the same lookups serve them. */
   ofType(type: string): readonly StoredEntity[]
   /** The registered tool id whose route pattern matches, with its path parameters; undefined when none or several match. */
-  matchRoute(method: string, path: string): { readonly tool: string; readonly parameters: JsonObject } | undefined
+  matchRoute(
+    method: string,
+    path: string,
+  ): { readonly tool: string; readonly parameters: JsonObject } | undefined
 }

@@ -54,7 +54,11 @@ export interface PolicyRecord {
   readonly line: number
   /** Source text of this policy alone, as the engine gets it. */
   readonly text: string
-  readonly scope: { readonly principal: EntityScope; readonly action: ActionScope; readonly resource: EntityScope }
+  readonly scope: {
+    readonly principal: EntityScope
+    readonly action: ActionScope
+    readonly resource: EntityScope
+  }
   readonly reads: Reads
   /** Whether a condition reads `context.autonomous`: only such permits count when no user is present. */
   readonly testsAutonomous: boolean

