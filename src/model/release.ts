@@ -143,4 +143,6 @@ export interface Release extends ReleaseHeader {
   matching(question: ScopeQuestion): readonly number[]
   /** The policy at `ordinal`, 0 to `policyCount` - 1. */
   policy(ordinal: number): PolicyRecord
+  /** The policy with this id, in constant time. */
+  find(id: string): PolicyRecord | undefined
 }

@@ -1,0 +1,100 @@
+import { toSeconds } from '#lib/clock.ts'
+import type { Judgement, JudgementTrace } from '#model/answer.ts'
+import type { Reason } from '#model/decision.ts'
+import type { Release } from '#model/release.ts'
+import { REASONS } from '#model/reasons.ts'
+import type { Asked, PartyQuery, PolicyInput } from './asked.ts'
+import { type Combined, combine, deny, type PartyEvaluation } from './combine.ts'
+import { unsupportedObligation } from './obligations.ts'
+import { askOwnVocabulary } from './own-vocabulary.ts'
+import type { Evaluate } from './port.ts'
+import { TypeMismatch } from './typed.ts'
+import { askWarderVocabulary } from './warder-vocabulary.ts'
+
+/** The policy step: from verified facts to allow or deny with obligations. Never throws for anything a caller can send. */
+export type JudgePolicy = (input: PolicyInput) => Judgement
+
+/**
+ * Builds the policy step over an evaluator: one query per party, all must allow; and where something was declared, all
+ * must allow with and without it.
+ */
+export function createJudgePolicy(evaluate: Evaluate): JudgePolicy {
+  return (input) => {
+    const asked = ask(input)
+    if (!asked.ok) return judgement(deny([asked.reason]), input, asked.detail === undefined ? {} : { detail: asked.detail })
+    const plain = evaluateAll(evaluate, input.release, asked.queries)
+    const base = combine(plain, (id) => input.release.find(id), asked.autonomous)
+    const evaluations = plain.concat()
+    let combined = base
+    if (asked.withDeclared !== undefined) {
+      const declared = evaluateAll(evaluate, input.release, asked.withDeclared)
+      evaluations.push(...declared)
+      combined = restrict(base, combine(declared, (id) => input.release.find(id), asked.autonomous))
+    }
+    const trace = traceOf(asked, evaluations)
+    // INVARIANT: a stored entity that does not fit the schema was read as empty; what it would have forbidden is unknown.
+    if (asked.view.mismatch !== undefined) {
+      return judgement(deny([{ code: 'registry.invalid' }]), input, { ...trace, detail: asked.view.mismatch })
+    }
+    return judgement(supported(combined, input), input, trace)
+  }
+}
+
+function ask(input: PolicyInput): Asked {
+  try {
+    return input.release.vocabulary === 'own' ? askOwnVocabulary(input) : askWarderVocabulary(input)
+  } catch (error) {
+    if (!(error instanceof TypeMismatch)) throw error
+    return { ok: false, reason: { code: 'request.context_invalid', message: `${REASONS['request.context_invalid']}: ${error.message}` } }
+  }
+}
+
+function evaluateAll(evaluate: Evaluate, release: Release, queries: readonly PartyQuery[]): PartyEvaluation[] {
+  const outcomes = evaluate(release, queries.map(({ query }) => query))
+  return queries.map(({ party }, i) => ({
+    party,
+    outcome: outcomes[i] ?? { kind: 'engine', detail: 'the engine left a query unanswered' },
+  }))
+}
+
+/** INVARIANT: what is declared only restricts. An allow needs both answers; a deny with the declared facts stands. */
+function restrict(base: Combined, declared: Combined): Combined {
+  if (declared.effect === 'deny') return declared
+  if (base.effect === 'deny') return { ...base, reasons: [{ code: 'policy.declared_only' }, ...base.reasons] }
+  return declared
+}
+
+function supported(combined: Combined, { gateway, request }: PolicyInput): Combined {
+  const missing = unsupportedObligation(combined.obligations, gateway, request.dialect, request.supportedObligations)
+  if (missing === undefined || combined.effect === 'deny') return combined
+  const message = `${REASONS['obligation.unsupported']}: \`${missing}\``
+  return deny([{ code: 'obligation.unsupported', message }])
+}
+
+/**
+ * Adds the expiry. Without a `max_age` obligation an allow is good for this call alone (it expires when it is given);
+ * with one it may be reused that long, never beyond the access token.
+ */
+function judgement(combined: Combined, { request, identity }: PolicyInput, trace: JudgementTrace): Judgement {
+  if (combined.effect === 'deny') return { ...combined, expiresAt: undefined, trace }
+  const maxAge = combined.obligations.find(({ type }) => type === 'max_age')?.properties['seconds']
+  const reusable = toSeconds(request.now) + (typeof maxAge === 'number' ? maxAge : 0)
+  const expiresAt = Math.min(reusable, identity.token?.expiresAt ?? Number.POSITIVE_INFINITY)
+  return { ...combined, expiresAt: expiresAt as ReturnType<typeof toSeconds>, trace }
+}
+
+function traceOf(asked: Extract<Asked, { ok: true }>, evaluations: readonly PartyEvaluation[]): JudgementTrace {
+  const fault = evaluations.map(({ outcome }) => ('kind' in outcome ? outcome.detail : undefined)).find(Boolean)
+  const found = evaluations.map(({ party, outcome }) =>
+    'kind' in outcome
+      ? { party, satisfied: [], errored: [] }
+      : { party, satisfied: outcome.satisfied, errored: outcome.errored },
+  )
+  const trace = { evaluations: found, provenance: asked.provenance }
+  return fault === undefined ? trace : { ...trace, detail: fault }
+}
+
+/** A reason with our own text added where the code alone says too little. */
+export function explained(reason: Reason): Reason {
+  return reason.message === undefined ? { ...reason, message: REASONS[reason.code] } : reason
+}
