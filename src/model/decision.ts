@@ -14,6 +14,8 @@ export interface Reason {
 export interface Decision {
   readonly id: DecisionId
   readonly tenant: TenantId
+  /** Who was decided about, after verification; header dialects tell the upstream. Absent where the party is absent. */
+  readonly identity: { readonly agent?: string; readonly user?: string }
   readonly effect: 'allow' | 'deny'
   /** First entry is the deciding one; the order is deterministic. */
   readonly reasons: readonly Reason[]
