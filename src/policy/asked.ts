@@ -35,7 +35,7 @@ export type Asked =
       /** The same with what was declared; undefined when nothing was. All of these must allow too. */
       readonly withDeclared: readonly PartyQuery[] | undefined
       readonly autonomous: boolean
-      readonly view: EntityFactsView
+      readonly views: readonly EntityFactsView[]
       readonly provenance: { readonly [fact: string]: Provenance }
     }
   | { readonly ok: false; readonly reason: Reason; readonly detail?: string }

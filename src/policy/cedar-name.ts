@@ -23,7 +23,9 @@ function escapeName(name: string): string {
     const char = name.charAt(i)
     const code = name.charCodeAt(i)
     if (/[A-Za-z0-9]/.test(char)) escaped += char
-    else escaped += code < 0x100 ? `_${code.toString(16).padStart(2, '0')}` : `_u${code.toString(16).padStart(4, '0')}`
+    else
+      escaped +=
+        code < 0x100 ? `_${code.toString(16).padStart(2, '0')}` : `_u${code.toString(16).padStart(4, '0')}`
   }
   return escaped
 }

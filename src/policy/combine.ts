@@ -51,13 +51,18 @@ function verdictOf(
   autonomous: boolean,
 ): Verdict {
   if ('kind' in outcome) {
-    return { code: outcome.kind === 'limit' ? 'policy.limit' : 'policy.engine_error', policies: [], detail: outcome.detail }
+    return {
+      code: outcome.kind === 'limit' ? 'policy.limit' : 'policy.engine_error',
+      policies: [],
+      detail: outcome.detail,
+    }
   }
   const errored = records(outcome.errored, policyOf)
   const satisfied = records(outcome.satisfied, policyOf)
   // INVARIANT: Cedar skips a policy whose condition errors. A skipped forbid might have fired, so it denies.
   const brokenForbids = errored.filter((policy) => policy.effect === 'forbid')
-  if (brokenForbids.length > 0 || errored.length < outcome.errored.length) return { code: 'policy.error', policies: brokenForbids }
+  if (brokenForbids.length > 0 || errored.length < outcome.errored.length)
+    return { code: 'policy.error', policies: brokenForbids }
   const forbids = satisfied.filter((policy) => policy.effect === 'forbid')
   if (forbids.length > 0) return { code: 'policy.forbid', policies: forbids }
   const permits = satisfied.filter((policy) => policy.effect === 'permit')
@@ -71,7 +76,10 @@ function verdictOf(
 function allow(verdicts: readonly Verdict[]): Combined {
   const permits = distinct(verdicts.flatMap((verdict) => verdict.policies))
   const united = uniteObligations(permits)
-  if (!united.ok) return deny([{ code: 'obligation.conflict', message: `obligations of type \`${united.conflict}\` contradict` }])
+  if (!united.ok)
+    return deny([
+      { code: 'obligation.conflict', message: `obligations of type \`${united.conflict}\` contradict` },
+    ])
   return {
     effect: 'allow',
     reasons: permits.map((policy) => reason('policy.permit', policy)),
@@ -83,16 +91,28 @@ function allow(verdicts: readonly Verdict[]): Combined {
 function denied(denials: readonly Verdict[]): Combined {
   const policies = distinct(denials.flatMap((verdict) => verdict.policies))
   const offered = denials.every(
-    (verdict) => verdict.code === 'policy.forbid' && verdict.policies.every((policy) => policy.obligations.some(isRemediation)),
+    (verdict) =>
+      verdict.code === 'policy.forbid' &&
+      verdict.policies.every((policy) => policy.obligations.some(isRemediation)),
   )
   // What a forbid wants done whatever happens (audit, notify) always goes along; remediation only when it would help.
   const united = uniteObligations(
-    policies.map((policy) => ({ ...policy, obligations: policy.obligations.filter((o) => offered || !isRemediation(o)) })),
+    policies.map((policy) => ({
+      ...policy,
+      obligations: policy.obligations.filter((o) => offered || !isRemediation(o)),
+    })),
   )
   const reasons = denials.flatMap((verdict) =>
-    verdict.policies.length === 0 ? [{ code: verdict.code }] : verdict.policies.map((policy) => reason(verdict.code, policy)),
+    verdict.policies.length === 0
+      ? [{ code: verdict.code }]
+      : verdict.policies.map((policy) => reason(verdict.code, policy)),
   )
-  return { effect: 'deny', reasons: distinctReasons(reasons), obligations: united.ok ? united.obligations : [], advice: adviceOf(policies) }
+  return {
+    effect: 'deny',
+    reasons: distinctReasons(reasons),
+    obligations: united.ok ? united.obligations : [],
+    advice: adviceOf(policies),
+  }
 }
 
 /** A deny that no policy is responsible for. */
@@ -101,15 +121,22 @@ export function deny(reasons: readonly Reason[]): Combined {
 }
 
 function reason(code: ReasonCode, policy: PolicyRecord): Reason {
-  return policy.reason === undefined ? { code, policy: policy.id } : { code, policy: policy.id, message: policy.reason }
+  return policy.reason === undefined
+    ? { code, policy: policy.id }
+    : { code, policy: policy.id, message: policy.reason }
 }
 
-function records(ids: readonly string[], policyOf: (id: string) => PolicyRecord | undefined): readonly PolicyRecord[] {
+function records(
+  ids: readonly string[],
+  policyOf: (id: string) => PolicyRecord | undefined,
+): readonly PolicyRecord[] {
   return ids.map(policyOf).filter((policy) => policy !== undefined)
 }
 
 function adviceOf(policies: readonly PolicyRecord[]): readonly Advice[] {
-  return policies.flatMap((policy) => (policy.advice === undefined ? [] : [{ text: policy.advice, policy: policy.id }]))
+  return policies.flatMap((policy) =>
+    policy.advice === undefined ? [] : [{ text: policy.advice, policy: policy.id }],
+  )
 }
 
 function distinct(policies: readonly PolicyRecord[]): readonly PolicyRecord[] {

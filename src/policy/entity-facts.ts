@@ -1,8 +1,15 @@
 import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
 import type { Release, SchemaAttributes } from '#model/release.ts'
-import { type EntityUid, type JsonObject, type UidKey, uidKey, type Value, type ValueRecord } from '#model/value.ts'
+import {
+  type EntityUid,
+  type JsonObject,
+  type UidKey,
+  uidKey,
+  type Value,
+  type ValueRecord,
+} from '#model/value.ts'
 import type { EntityFacts, FindEntity } from './port.ts'
-import { toRecord, toValue, TypeMismatch } from './typed.ts'
+import { TypeMismatch, toRecord, toValue } from './typed.ts'
 
 const NOTHING: ValueRecord = new Map()
 
@@ -75,16 +82,24 @@ export class EntityFactsView {
   #storedTags(entity: StoredEntity): ValueRecord {
     const schema = this.#release.schema
     if (schema === undefined) return toRecord(entity.tags, undefined, 'stored', 'tags', false)
-    const type = Object.hasOwn(schema.entityTypes, entity.uid.type) ? schema.entityTypes[entity.uid.type]?.tags : undefined
+    const type = Object.hasOwn(schema.entityTypes, entity.uid.type)
+      ? schema.entityTypes[entity.uid.type]?.tags
+      : undefined
     if (type === undefined) return NOTHING
     const tags = new Map<string, Value>()
-    for (const [name, tag] of Object.entries(entity.tags)) tags.set(name, toValue(tag, type, 'stored', `tags.${name}`))
+    for (const [name, tag] of Object.entries(entity.tags))
+      tags.set(name, toValue(tag, type, 'stored', `tags.${name}`))
     return tags
   }
 }
 
 /** Attributes that a request claims about an entity, typed by the schema; what the schema does not know is left out. */
-export function claimedAttributes(view: EntityFactsView, type: string, properties: JsonObject, path: string): ValueRecord {
+export function claimedAttributes(
+  view: EntityFactsView,
+  type: string,
+  properties: JsonObject,
+  path: string,
+): ValueRecord {
   return toRecord(properties, view.attributesOf(type), 'caller', path, false)
 }
 

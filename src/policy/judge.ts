@@ -1,8 +1,8 @@
 import { toSeconds } from '#lib/clock.ts'
 import type { Judgement, JudgementTrace } from '#model/answer.ts'
 import type { Reason } from '#model/decision.ts'
-import type { Release } from '#model/release.ts'
 import { REASONS } from '#model/reasons.ts'
+import type { Release } from '#model/release.ts'
 import type { Asked, PartyQuery, PolicyInput } from './asked.ts'
 import { type Combined, combine, deny, type PartyEvaluation } from './combine.ts'
 import { unsupportedObligation } from './obligations.ts'
@@ -21,7 +21,12 @@ export type JudgePolicy = (input: PolicyInput) => Judgement
 export function createJudgePolicy(evaluate: Evaluate): JudgePolicy {
   return (input) => {
     const asked = ask(input)
-    if (!asked.ok) return judgement(deny([asked.reason]), input, asked.detail === undefined ? {} : { detail: asked.detail })
+    if (!asked.ok)
+      return judgement(
+        deny([asked.reason]),
+        input,
+        asked.detail === undefined ? {} : { detail: asked.detail },
+      )
     const plain = evaluateAll(evaluate, input.release, asked.queries)
     const base = combine(plain, (id) => input.release.find(id), asked.autonomous)
     const evaluations = plain.concat()
@@ -29,13 +34,16 @@ export function createJudgePolicy(evaluate: Evaluate): JudgePolicy {
     if (asked.withDeclared !== undefined) {
       const declared = evaluateAll(evaluate, input.release, asked.withDeclared)
       evaluations.push(...declared)
-      combined = restrict(base, combine(declared, (id) => input.release.find(id), asked.autonomous))
+      combined = restrict(
+        base,
+        combine(declared, (id) => input.release.find(id), asked.autonomous),
+      )
     }
     const trace = traceOf(asked, evaluations)
     // INVARIANT: a stored entity that does not fit the schema was read as empty; what it would have forbidden is unknown.
-    if (asked.view.mismatch !== undefined) {
-      return judgement(deny([{ code: 'registry.invalid' }]), input, { ...trace, detail: asked.view.mismatch })
-    }
+    const mismatch = asked.views.map((view) => view.mismatch).find((found) => found !== undefined)
+    if (mismatch !== undefined)
+      return judgement(deny([{ code: 'registry.invalid' }]), input, { ...trace, detail: mismatch })
     return judgement(supported(combined, input), input, trace)
   }
 }
@@ -45,12 +53,25 @@ function ask(input: PolicyInput): Asked {
     return input.release.vocabulary === 'own' ? askOwnVocabulary(input) : askWarderVocabulary(input)
   } catch (error) {
     if (!(error instanceof TypeMismatch)) throw error
-    return { ok: false, reason: { code: 'request.context_invalid', message: `${REASONS['request.context_invalid']}: ${error.message}` } }
+    return {
+      ok: false,
+      reason: {
+        code: 'request.context_invalid',
+        message: `${REASONS['request.context_invalid']}: ${error.message}`,
+      },
+    }
   }
 }
 
-function evaluateAll(evaluate: Evaluate, release: Release, queries: readonly PartyQuery[]): PartyEvaluation[] {
-  const outcomes = evaluate(release, queries.map(({ query }) => query))
+function evaluateAll(
+  evaluate: Evaluate,
+  release: Release,
+  queries: readonly PartyQuery[],
+): PartyEvaluation[] {
+  const outcomes = evaluate(
+    release,
+    queries.map(({ query }) => query),
+  )
   return queries.map(({ party }, i) => ({
     party,
     outcome: outcomes[i] ?? { kind: 'engine', detail: 'the engine left a query unanswered' },
@@ -65,7 +86,12 @@ function restrict(base: Combined, declared: Combined): Combined {
 }
 
 function supported(combined: Combined, { gateway, request }: PolicyInput): Combined {
-  const missing = unsupportedObligation(combined.obligations, gateway, request.dialect, request.supportedObligations)
+  const missing = unsupportedObligation(
+    combined.obligations,
+    gateway,
+    request.dialect,
+    request.supportedObligations,
+  )
   if (missing === undefined || combined.effect === 'deny') return combined
   const message = `${REASONS['obligation.unsupported']}: \`${missing}\``
   return deny([{ code: 'obligation.unsupported', message }])
@@ -83,8 +109,13 @@ function judgement(combined: Combined, { request, identity }: PolicyInput, trace
   return { ...combined, expiresAt: expiresAt as ReturnType<typeof toSeconds>, trace }
 }
 
-function traceOf(asked: Extract<Asked, { ok: true }>, evaluations: readonly PartyEvaluation[]): JudgementTrace {
-  const fault = evaluations.map(({ outcome }) => ('kind' in outcome ? outcome.detail : undefined)).find(Boolean)
+function traceOf(
+  asked: Extract<Asked, { ok: true }>,
+  evaluations: readonly PartyEvaluation[],
+): JudgementTrace {
+  const fault = evaluations
+    .map(({ outcome }) => ('kind' in outcome ? outcome.detail : undefined))
+    .find(Boolean)
   const found = evaluations.map(({ party, outcome }) =>
     'kind' in outcome
       ? { party, satisfied: [], errored: [] }

@@ -40,7 +40,12 @@ export function uniteObligations(policies: readonly PolicyRecord[]): UnitedOblig
 }
 
 /** Obligations that a header can carry to any gateway of the kind, or that Warder carries out itself. */
-const HEADER_DIALECT_DEFAULT: ReadonlySet<string> = new Set(['set_header', 'strip_authorization', 'audit', 'max_age'])
+const HEADER_DIALECT_DEFAULT: ReadonlySet<string> = new Set([
+  'set_header',
+  'strip_authorization',
+  'audit',
+  'max_age',
+])
 
 /**
  * First obligation that the asking gateway can't carry out, or undefined.
@@ -54,10 +59,11 @@ export function unsupportedObligation(
   requested: readonly string[] | undefined,
 ): ObligationType | undefined {
   const registered = gateway.obligations ?? (isJsonDialect(dialect) ? undefined : HEADER_DIALECT_DEFAULT)
-  const known = requested === undefined ? undefined : new Set(requested.map((name) => WIRE_NAMES[name] ?? name))
+  const known =
+    requested === undefined ? undefined : new Set(requested.map((name) => WIRE_NAMES[name] ?? name))
   const unsupported = obligations.find(
     ({ type }) =>
-      OBLIGATIONS[type].executor === 'gateway' &&
+      OBLIGATIONS[type].executes === 'gateway' &&
       ((registered !== undefined && !registered.has(type)) || (known !== undefined && !known.has(type))),
   )
   return unsupported?.type
@@ -73,28 +79,27 @@ export function isRemediation(template: { readonly type: ObligationType }): bool
 
 /** The parts of an obligation that name what it applies to; two with the same key must be merged. */
 function mergeKey({ type, properties }: ObligationTemplate): string {
-  switch (type) {
-    case 'rate_limit':
-      return key(type, properties['key'] ?? null, properties['window_seconds'] ?? null)
-    case 'set_header':
-      return key(type, String(properties['name']).toLowerCase())
-    case 'token_exchange':
-    case 'max_age':
-      return key(type)
-    default:
-      return key(type, canonical(properties))
-  }
+  if (type === 'set_header') return key(type, String(properties['name']).toLowerCase())
+  if (type === 'rate_limit') return key(type, properties['key'] ?? null, properties['window_seconds'] ?? null)
+  return OBLIGATIONS[type].merge === 'union' ? key(type, canonical(properties)) : key(type)
 }
 
 function merge(first: ObligationTemplate, second: ObligationTemplate): ObligationTemplate | undefined {
   if (canonical(first.properties) === canonical(second.properties)) return first
   if (first.type === 'rate_limit') return smaller(first, second, 'limit')
   if (first.type === 'max_age') return smaller(first, second, 'seconds')
+  if (first.type === 'audit') return louder(first) >= louder(second) ? first : second
   return undefined
 }
 
 function smaller(first: ObligationTemplate, second: ObligationTemplate, name: string): ObligationTemplate {
   return Number(second.properties[name]) < Number(first.properties[name]) ? second : first
+}
+
+const AUDIT_LEVELS = ['info', 'warning', 'critical']
+
+function louder({ properties }: ObligationTemplate): number {
+  return AUDIT_LEVELS.indexOf(String(properties['level']))
 }
 
 function sortKey(obligation: Obligation): string {

@@ -3,6 +3,7 @@ import type { EntityUid, JsonObject, ValueRecord } from '#model/value.ts'
 import { type Asked, notAsked, type PartyQuery, type PolicyInput } from './asked.ts'
 import { cedarTypeName, isActionType } from './cedar-name.ts'
 import { claimedAttributes, EntityFactsView } from './entity-facts.ts'
+import { actionsNamed, applies, declaredAction } from './schema-lookup.ts'
 import { toRecord } from './typed.ts'
 
 const NO_PROPERTIES: JsonObject = {}
@@ -23,19 +24,35 @@ export function askOwnVocabulary(input: PolicyInput): Asked {
   }
   const resource = { type: cedarTypeName(request.resource.type), id: request.resource.id }
   const principal = { type: cedarTypeName(subject.uid.type), id: subject.uid.id }
-  if (isActionType(principal.type) || isActionType(resource.type)) return notAsked({ code: 'request.not_applicable' })
+  if (isActionType(principal.type) || isActionType(resource.type))
+    return notAsked({ code: 'request.not_applicable' })
   const action = actionUid(release.schema, request.action.name, resource, principal)
-  const objection = release.schema === undefined ? undefined : inapplicable(release.schema, action, principal, resource)
-  if (objection !== undefined) return notAsked({ code: objection })
+  if (release.schema !== undefined) {
+    const declared = declaredAction(release.schema, action)
+    if (declared === undefined) return notAsked({ code: 'request.action_unknown' })
+    if (!applies(release.schema, declared, principal, resource))
+      return notAsked({ code: 'request.not_applicable' })
+  }
 
   const query = (declared: boolean): { readonly view: EntityFactsView; readonly party: PartyQuery } => {
     const view = new EntityFactsView(input.registry, release)
     const properties = declared || input.trusts.properties
     contributeClaim(view, principal, properties ? subject.properties : NO_PROPERTIES, 'subject.properties')
-    contributeClaim(view, resource, properties ? (request.resource?.properties ?? {}) : NO_PROPERTIES, 'resource.properties')
+    contributeClaim(
+      view,
+      resource,
+      properties ? (request.resource?.properties ?? {}) : NO_PROPERTIES,
+      'resource.properties',
+    )
     const context = contextOf(input, action, declared)
     const actionAncestors = actionGroups(input, action)
-    return { view, party: { party: 'subject', query: { principal, action, resource, actionAncestors, context, entity: view.find } } }
+    return {
+      view,
+      party: {
+        party: 'subject',
+        query: { principal, action, resource, actionAncestors, context, entity: view.find },
+      },
+    }
   }
   const base = query(false)
   const overlay = hasDeclared(input) ? query(true) : undefined
@@ -45,7 +62,7 @@ export function askOwnVocabulary(input: PolicyInput): Asked {
     queries: [base.party],
     withDeclared: overlay === undefined ? undefined : [overlay.party],
     autonomous: false,
-    view: base.view,
+    views: overlay === undefined ? [base.view] : [base.view, overlay.view],
     provenance: {
       subject: subject.provenance,
       properties: claimed,
@@ -66,7 +83,11 @@ function hasDeclared({ request, identity, trusts }: PolicyInput): boolean {
   return (!trusts.properties && properties) || (!trusts.context && Object.keys(request.context).length > 0)
 }
 
-function contextOf({ request, release, trusts }: PolicyInput, action: EntityUid, declared: boolean): ValueRecord {
+function contextOf(
+  { request, release, trusts }: PolicyInput,
+  action: EntityUid,
+  declared: boolean,
+): ValueRecord {
   const fromGateway = declared || trusts.context ? request.context : {}
   const properties = declared || trusts.properties ? (request.action?.properties ?? {}) : {}
   // Set by us: a caller's own member of that name is no action property.
@@ -85,36 +106,23 @@ function actionGroups({ registry, release }: PolicyInput, action: EntityUid): re
  * The action that an AuthZEN name means: the declared one with this id, preferring the namespace of the resource, then of
  * the subject, then none; without a schema `Action::"name"`.
  */
-function actionUid(schema: SchemaModel | undefined, name: string, resource: EntityUid, principal: EntityUid): EntityUid {
-  const preferred = [namespaceOf(resource.type), namespaceOf(principal.type), ''].map((namespace) => `${namespace}Action`)
-  const found = (schema?.actions ?? []).filter(({ uid }) => uid.id === name).map(({ uid }) => uid)
-  const best = preferred.map((type) => found.find((uid) => uid.type === type)).find((uid) => uid !== undefined)
+function actionUid(
+  schema: SchemaModel | undefined,
+  name: string,
+  resource: EntityUid,
+  principal: EntityUid,
+): EntityUid {
+  const preferred = [namespaceOf(resource.type), namespaceOf(principal.type), ''].map(
+    (namespace) => `${namespace}Action`,
+  )
+  const found = actionsNamed(schema, name)
+  const best = preferred
+    .map((type) => found.find((uid) => uid.type === type))
+    .find((uid) => uid !== undefined)
   return best ?? found[0] ?? { type: 'Action', id: name }
 }
 
 function namespaceOf(type: string): string {
   const end = type.lastIndexOf('::')
   return end === -1 ? '' : type.slice(0, end + 2)
-}
-
-function declaredAction(schema: SchemaModel | undefined, action: EntityUid): SchemaModel['actions'][number] | undefined {
-  return schema?.actions.find(({ uid }) => uid.type === action.type && uid.id === action.id)
-}
-
-/** Why the schema has no such request (Cedar's request validation), or undefined when it does. */
-function inapplicable(
-  schema: SchemaModel,
-  action: EntityUid,
-  principal: EntityUid,
-  resource: EntityUid,
-): 'request.action_unknown' | 'request.not_applicable' | undefined {
-  const declared = declaredAction(schema, action)
-  if (declared === undefined) return 'request.action_unknown'
-  const fits = declared.principals.includes(principal.type) && declared.resources.includes(resource.type)
-  return fits && isChoice(schema, principal) && isChoice(schema, resource) ? undefined : 'request.not_applicable'
-}
-
-function isChoice(schema: SchemaModel, uid: EntityUid): boolean {
-  const choices = Object.hasOwn(schema.entityTypes, uid.type) ? schema.entityTypes[uid.type]?.choices : undefined
-  return choices === undefined || choices.includes(uid.id)
 }

@@ -64,8 +64,10 @@ export function toRecord(
   }
   for (const [name, declared] of Object.entries(attrs)) {
     const member = Object.hasOwn(json, name) ? json[name] : undefined
-    if (member !== undefined && member !== null) fields.set(name, typed(member, declared.type, origin, join(path, name)))
-    else if (complete && declared.required) throw new TypeMismatch(join(path, name), 'given, and it is required')
+    if (member !== undefined && member !== null)
+      fields.set(name, typed(member, declared.type, origin, join(path, name)))
+    else if (complete && declared.required)
+      throw new TypeMismatch(join(path, name), 'given, and it is required')
   }
   return fields
 }
@@ -96,14 +98,16 @@ function typed(json: Json, type: SchemaType, origin: JsonOrigin, path: string): 
 
 function typedEntity(json: Json, type: string, origin: JsonOrigin, path: string): Value {
   const uid = (origin === 'stored' ? escapedEntity(json) : undefined) ?? plainUid(json)
-  if (uid === undefined || uid.type !== type) throw new TypeMismatch(path, `a reference to an entity of type \`${type}\``)
+  if (uid === undefined || uid.type !== type)
+    throw new TypeMismatch(path, `a reference to an entity of type \`${type}\``)
   return { kind: 'entity', uid }
 }
 
 function typedExtension(json: Json, fn: ExtensionFunction, origin: JsonOrigin, path: string): Value {
   const escaped = origin === 'stored' ? escapedExtension(json) : undefined
   if (escaped !== undefined && escaped.fn === fn) return { kind: 'extension', ...escaped }
-  if (typeof json === 'string' && json !== '' && EXTENSION_TEXT[fn].test(json)) return { kind: 'extension', fn, text: json }
+  if (typeof json === 'string' && json !== '' && EXTENSION_TEXT[fn].test(json))
+    return { kind: 'extension', fn, text: json }
   if (fn === 'decimal' && typeof json === 'number') return decimal(json, path)
   throw new TypeMismatch(path, `a valid ${fn}`)
 }
@@ -130,7 +134,8 @@ function long(json: number, path: string): number {
 }
 
 function decimal(json: number, path: string): Value {
-  if (!Number.isFinite(json) || Math.abs(json) > DECIMAL_MAX) throw new TypeMismatch(path, 'in the range of a decimal')
+  if (!Number.isFinite(json) || Math.abs(json) > DECIMAL_MAX)
+    throw new TypeMismatch(path, 'in the range of a decimal')
   return { kind: 'extension', fn: 'decimal', text: json.toFixed(4) }
 }
 

@@ -1,0 +1,175 @@
+import { toSeconds } from '#lib/clock.ts'
+import type { Release, SchemaAttributes } from '#model/release.ts'
+import type { EntityUid, JsonObject, Value, ValueRecord } from '#model/value.ts'
+import type { PartyQuery, PolicyInput } from './asked.ts'
+import type { EntityFactsView } from './entity-facts.ts'
+import { TypeMismatch, toRecord } from './typed.ts'
+import { type Level, record, reference, tenantUid } from './warder-entities.ts'
+
+/** What was worked out about the call before its context is made. */
+export interface CallFacts {
+  readonly view: EntityFactsView
+  readonly toolUid: EntityUid
+  readonly sensitivity: Level
+  /** Path parameters of a matched route. */
+  readonly parameters: JsonObject
+  /** Context attributes that the schema declares for this action; undefined without a schema. */
+  readonly declaredContext: SchemaAttributes | undefined
+}
+
+/** Attributes of `CallContext` in policies/schema.cedarschema: set here, never copied from a request. */
+const PDP_ATTRIBUTES = new Set([
+  'now',
+  'party',
+  'autonomous',
+  'agent',
+  'user',
+  'tool',
+  'delegation',
+  'risk',
+  'sensitivity',
+  'tenant',
+  'token',
+  'session',
+  'gateway',
+  'claimed',
+])
+
+/**
+ * The context of one party's query: the PDP's own facts, and the attributes that the tenant's schema declares for this
+ * action, such as `input` with the typed arguments of the call. Arguments that no schema declares are left out.
+ *
+ * @throws {TypeMismatch} when an argument or context value does not fit the schema
+ */
+export function callContext(
+  input: PolicyInput,
+  facts: CallFacts,
+  party: 'agent' | 'user',
+  withClaims: boolean,
+): ValueRecord {
+  const { request, identity, gateway, trusts } = input
+  const context = new Map<string, Value>(declaredAttributes(input, facts, withClaims))
+  context.set('now', { kind: 'extension', fn: 'datetime', text: new Date(request.now).toISOString() })
+  context.set('party', party)
+  context.set('autonomous', identity.user === undefined)
+  if (identity.agent !== undefined)
+    context.set('agent', reference({ type: 'Warder::Agent', id: identity.agent.id }))
+  if (identity.user !== undefined)
+    context.set('user', reference({ type: 'Warder::User', id: identity.user.id }))
+  context.set('tool', toolFacts(input, facts))
+  context.set('delegation', fields({ ...delegation(input) }))
+  const risk = trusts.context ? request.risk?.score : undefined
+  context.set('risk', fields({ score: risk ?? 0, provenance: risk === undefined ? 'none' : 'gateway' }))
+  context.set(
+    'sensitivity',
+    fields({ level: facts.sensitivity.level, provenance: facts.sensitivity.provenance }),
+  )
+  context.set('tenant', tenantFacts(input, facts))
+  if (identity.token !== undefined) {
+    const issuedAt = identity.token.issuedAt ?? toSeconds(request.now)
+    const scopes = { kind: 'set', elements: identity.token.scopes } as const
+    const ageSeconds = Math.max(0, toSeconds(request.now) - issuedAt)
+    context.set('token', fields({ issuer: identity.token.issuer, scopes, ageSeconds }))
+  }
+  if (request.session !== undefined) context.set('session', fields({ id: request.session.id }))
+  context.set('gateway', fields({ name: gateway.name }))
+  if (withClaims) context.set('claimed', { kind: 'record', fields: claims(input) })
+  return context
+}
+
+/** Whether the request declares anything that a policy of this tenant could read. */
+export function hasClaims(input: PolicyInput): boolean {
+  return claims(input).size > 0 || (!input.trusts.context && Object.keys(input.request.context).length > 0)
+}
+
+/** Whether any matching policy can read what was declared; where none can, asking twice would give the same answer. */
+export function readsClaims(
+  release: Release,
+  view: EntityFactsView,
+  queries: readonly PartyQuery[],
+): boolean {
+  return queries.some(({ query }) => {
+    const ordinals = release.matching({
+      principal: query.principal,
+      principalAncestors: view.find(query.principal)?.ancestors ?? [],
+      action: query.action,
+      actionAncestors: query.actionAncestors,
+      resource: query.resource,
+      resourceAncestors: view.find(query.resource)?.ancestors ?? [],
+    })
+    return ordinals.some((ordinal) => {
+      const { all, context } = release.policy(ordinal).reads
+      if (all || context?.whole === true) return true
+      return Object.keys(context?.attrs ?? {}).some((name) => name === 'claimed' || !PDP_ATTRIBUTES.has(name))
+    })
+  })
+}
+
+function declaredAttributes(
+  { request, trusts }: PolicyInput,
+  facts: CallFacts,
+  withClaims: boolean,
+): ValueRecord {
+  const own = Object.entries(facts.declaredContext ?? {}).filter(([name]) => !PDP_ATTRIBUTES.has(name))
+  if (own.length === 0) return new Map()
+  const fromGateway = trusts.context || withClaims ? request.context : {}
+  const source = { ...fromGateway, input: boundArguments(facts.parameters, request.arguments ?? {}) }
+  return toRecord(source, Object.fromEntries(own), 'caller', '', true)
+}
+
+/** Arguments of the call. A path parameter and a body member of the same name must agree: only one of them is what runs. */
+function boundArguments(parameters: JsonObject, body: JsonObject): JsonObject {
+  const differing = Object.keys(parameters).find(
+    (name) => Object.hasOwn(body, name) && body[name] !== parameters[name],
+  )
+  if (differing !== undefined) throw new TypeMismatch(`arguments.${differing}`, 'the same in path and body')
+  return { ...body, ...parameters }
+}
+
+function toolFacts({ registry }: PolicyInput, { view, toolUid }: CallFacts): Value {
+  const attrs = view.find(toolUid)?.attrs ?? new Map<string, Value>()
+  const slash = toolUid.id.indexOf('/')
+  return {
+    kind: 'record',
+    fields: new Map<string, Value>([
+      ['id', toolUid.id],
+      ['server', slash > 0 && !toolUid.id.includes(' ') ? toolUid.id.slice(0, slash) : ''],
+      ...['riskTier', 'sideEffect', 'touches', 'environment'].map((name): [string, Value] => [
+        name,
+        attrs.get(name) ?? '',
+      ]),
+      ['classified', registry.find(toolUid) !== undefined],
+    ]),
+  }
+}
+
+function delegation({ identity }: PolicyInput): { readonly [name: string]: Value } {
+  const { source, chain } = identity.delegation
+  const provenance = { token: 'verified', gateway: 'gateway', none: 'none' }[source]
+  return { source, depth: chain.length, provenance }
+}
+
+function tenantFacts({ identity, registry }: PolicyInput, { view }: CallFacts): Value {
+  const uid = tenantUid(identity.tenant)
+  return fields({
+    id: identity.tenant,
+    classification: view.find(uid)?.attrs.get('classification') ?? 0,
+    provenance: registry.find(uid) === undefined ? 'none' : 'registry',
+  })
+}
+
+/** What the agent says about itself, plus facts that this gateway is not registered to assert. */
+function claims({ request, trusts }: PolicyInput): ValueRecord {
+  const { goal, task, risk_score: declaredRisk, approved } = request.declared
+  const riskScore = trusts.context ? declaredRisk : (request.risk?.score ?? declaredRisk)
+  const found = new Map<string, Value>()
+  if (typeof goal === 'string') found.set('goal', goal)
+  if (typeof task === 'string') found.set('task', task)
+  if (typeof riskScore === 'number' && Number.isSafeInteger(riskScore)) found.set('riskScore', riskScore)
+  if (typeof approved === 'boolean') found.set('approved', approved)
+  return found
+}
+
+function fields(values: { readonly [name: string]: Value }): Value {
+  return { kind: 'record', fields: record(values) }
+}

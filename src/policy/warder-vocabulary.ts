@@ -1,0 +1,133 @@
+import type { Party } from '#model/identity.ts'
+import type { Provenance } from '#model/provenance.ts'
+import type { SchemaModel } from '#model/release.ts'
+import type { EntityUid, JsonObject } from '#model/value.ts'
+import { type Asked, notAsked, type PartyQuery, type PolicyInput } from './asked.ts'
+import { EntityFactsView } from './entity-facts.ts'
+import { applies, type DeclaredAction, declaredAction } from './schema-lookup.ts'
+import { type CallFacts, callContext, hasClaims, readsClaims } from './warder-context.ts'
+import {
+  contributeParties,
+  contributeResource,
+  contributeTool,
+  resourceOf,
+  toolIdOf,
+} from './warder-entities.ts'
+
+const ACTION = 'Warder::Action'
+const CALL_TOOL: EntityUid = { type: ACTION, id: 'callTool' }
+const DESTRUCTIVE: EntityUid = { type: ACTION, id: 'destructiveTools' }
+const EFFECT_GROUPS = new Set(['readTools', 'writeTools', 'destructiveTools'])
+
+/**
+ * Asks in Warder's own vocabulary: one query for the agent and one for the user, same action, resource and context
+ * (cedar.md 6). A party that is missing is not asked; an agent alone is autonomous, a user alone needs a gateway that is
+ * registered for it.
+ *
+ * @throws {TypeMismatch} when an argument or context value does not fit the schema
+ */
+export function askWarderVocabulary(input: PolicyInput): Asked {
+  const { identity, gateway, request } = input
+  const parties = partiesOf(input)
+  if (parties.length === 0) return notAsked({ code: 'identity.missing' })
+  if (identity.agent === undefined && !gateway.userOnly) return notAsked({ code: 'gateway.user_only' })
+  const tool = toolIdOf(request, input.registry)
+  if (tool === undefined) {
+    return notAsked({ code: 'request.not_applicable', message: 'the request names no tool, route or action' })
+  }
+  return askForTool(input, parties, tool)
+}
+
+function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: Tool): Asked {
+  const { release } = input
+  const view = new EntityFactsView(input.registry, release)
+  contributeParties(view, input)
+  const toolUid = contributeTool(view, input, tool.id)
+  const resource = resourceOf(input, toolUid)
+  const sensitivity = contributeResource(view, input, resource, toolUid)
+  const action = { type: ACTION, id: tool.id }
+  const actionAncestors = groupsOf(input, action)
+  const template = templateOf(input, action, actionAncestors)
+  if (!parties.every(({ uid }) => applicable(release.schema, template, uid, resource))) {
+    return notAsked({ code: 'request.not_applicable' })
+  }
+  const declaredContext = template?.context
+  const facts: CallFacts = { view, toolUid, sensitivity, parameters: tool.parameters, declaredContext }
+  const queries = (withClaims: boolean): readonly PartyQuery[] =>
+    parties.map(({ party, uid }) => {
+      const context = callContext(input, facts, party, withClaims)
+      return {
+        party,
+        query: { principal: uid, action, resource, actionAncestors, context, entity: view.find },
+      }
+    })
+  const plain = queries(false)
+  return {
+    ok: true,
+    queries: plain,
+    withDeclared: hasClaims(input) && readsClaims(release, view, plain) ? queries(true) : undefined,
+    autonomous: input.identity.user === undefined,
+    views: [view],
+    provenance: provenanceOf(input, toolUid, sensitivity.provenance),
+  }
+}
+
+function provenanceOf(
+  { identity, registry, request, trusts }: PolicyInput,
+  toolUid: EntityUid,
+  sensitivity: Provenance,
+): { readonly [fact: string]: Provenance } {
+  return {
+    ...(identity.agent === undefined ? {} : { agent: identity.agent.provenance }),
+    ...(identity.user === undefined ? {} : { user: identity.user.provenance }),
+    tool: registry.find(toolUid) === undefined ? 'none' : 'registry',
+    sensitivity,
+    risk: request.risk !== undefined && trusts.context ? 'gateway' : 'none',
+  }
+}
+
+interface NamedParty {
+  readonly party: 'agent' | 'user'
+  readonly uid: EntityUid
+}
+
+interface Tool {
+  readonly id: string
+  readonly parameters: JsonObject
+}
+
+function partiesOf({ identity }: PolicyInput): readonly NamedParty[] {
+  const uid = (party: 'agent' | 'user', type: string, found: Party | undefined) =>
+    found === undefined ? [] : [{ party, uid: { type, id: found.id } }]
+  return [...uid('agent', 'Warder::Agent', identity.agent), ...uid('user', 'Warder::User', identity.user)]
+}
+
+/** Groups of a tool: the registry's and the schema's. INVARIANT: a tool that nobody classified counts as destructive. */
+function groupsOf({ registry, release }: PolicyInput, action: EntityUid): readonly EntityUid[] {
+  const declared = declaredAction(release.schema, action)?.groups ?? []
+  const groups = new Map(
+    [...registry.ancestors(action), ...declared, CALL_TOOL].map((uid) => [`${uid.type}\u0000${uid.id}`, uid]),
+  )
+  const classified = [...groups.values()].some(({ type, id }) => type === ACTION && EFFECT_GROUPS.has(id))
+  return classified ? [...groups.values()] : [...groups.values(), DESTRUCTIVE]
+}
+
+/** The declaration that a tool is checked against: its own, else that of its nearest declared group. */
+function templateOf(
+  { release }: PolicyInput,
+  action: EntityUid,
+  groups: readonly EntityUid[],
+): DeclaredAction | undefined {
+  return [action, ...groups]
+    .map((uid) => declaredAction(release.schema, uid))
+    .find((found) => found !== undefined)
+}
+
+function applicable(
+  schema: SchemaModel | undefined,
+  template: DeclaredAction | undefined,
+  principal: EntityUid,
+  resource: EntityUid,
+): boolean {
+  return schema === undefined || (template !== undefined && applies(schema, template, principal, resource))
+}
