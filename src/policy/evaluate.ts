@@ -1,0 +1,90 @@
+import type { Response } from '@cedar-policy/cedar-wasm/nodejs'
+import type { Release } from '#model/release.ts'
+import { uidJson } from './cedar-json.ts'
+import type { Engine } from './engine.ts'
+import type { EngineFault, Evaluate, Evaluation, Query } from './port.ts'
+import { project } from './project.ts'
+import { createSlots, type Slot, type Slots } from './slots.ts'
+
+/** More matching policies than this are refused: preparing them would hold the event loop for a fifth of a second. */
+const POLICIES_MAX = 2_000
+
+const NOTHING_MATCHES: Evaluation = { satisfied: [], errored: [] }
+
+/**
+ * Makes the evaluator that works with cedar-wasm: the exactly matching policies, and only what they can read.
+ *
+ * The schema is not on the call: it was used at publish, and the projection writes every reference explicitly.
+ * Pure Cedar semantics: an erroring forbid is only listed in `errored`; denying it is the caller's part.
+ */
+export function createEvaluate(engine: Engine): Evaluate {
+  const slots = createSlots(engine)
+  return (release, queries) => queries.map((query) => evaluateSafely(engine, slots, release, query))
+}
+
+// INVARIANT: nothing thrown leaves; whatever goes wrong is a fault, and the caller denies faults.
+function evaluateSafely(
+  engine: Engine,
+  slots: Slots,
+  release: Release,
+  query: Query,
+): Evaluation | EngineFault {
+  try {
+    return evaluateOne(engine, slots, release, query)
+  } catch (error) {
+    return { kind: 'engine', detail: error instanceof Error ? error.message : 'unknown fault' }
+  }
+}
+
+function evaluateOne(engine: Engine, slots: Slots, release: Release, query: Query): Evaluation | EngineFault {
+  const ordinals = release.matching({
+    principal: query.principal,
+    principalAncestors: query.entity(query.principal)?.ancestors ?? [],
+    action: query.action,
+    actionAncestors: query.actionAncestors,
+    resource: query.resource,
+    resourceAncestors: query.entity(query.resource)?.ancestors ?? [],
+  })
+  if (ordinals.length === 0) return NOTHING_MATCHES
+  if (ordinals.length > POLICIES_MAX) {
+    return { kind: 'limit', detail: `more than ${POLICIES_MAX} policies match` }
+  }
+  const slot = slots.acquire(release, ordinals)
+  if ('kind' in slot) return { kind: slot.kind, detail: slot.detail }
+  const projection = project(slot.plan, query)
+  if ('kind' in projection) return projection
+  const answer = engine.authorize({
+    principal: uidJson(query.principal),
+    action: uidJson(query.action),
+    resource: uidJson(query.resource),
+    context: projection.context,
+    entities: projection.entities,
+    preparsedPolicySetId: slot.name,
+  })
+  if ('kind' in answer) {
+    if (answer.trapped) slots.trapped(slot.key)
+    return { kind: answer.kind, detail: answer.detail }
+  }
+  return evaluationOf(answer, slot)
+}
+
+/** Reads the engine's answer. The order of its lists changes from call to call, so both are sorted. */
+function evaluationOf(answer: Response, slot: Slot): Evaluation | EngineFault {
+  const satisfied = answer.diagnostics.reason.toSorted(byText)
+  const errored = answer.diagnostics.errors.map((each) => each.policyId).toSorted(byText)
+  const effect = answer.decision === 'allow' ? 'permit' : 'forbid'
+  // INVARIANT: the decision follows from the ids alone, so that whoever combines them can not come to another one.
+  const consistent =
+    satisfied.every((id) => slot.effects.get(id) === effect) &&
+    errored.every((id) => slot.effects.has(id)) &&
+    (effect === 'forbid' || satisfied.length > 0)
+  return consistent
+    ? { satisfied, errored }
+    : { kind: 'engine', detail: 'the answer does not fit the policies that were asked' }
+}
+
+/** By UTF-16 code unit, the same on every machine. */
+function byText(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}

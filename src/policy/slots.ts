@@ -1,0 +1,103 @@
+import type { PolicyRecord, Release } from '#model/release.ts'
+import type { CallFault, Engine } from './engine.ts'
+import { type ReadPlan, uniteReads } from './read-plan.ts'
+
+/** A slice that the engine has parsed. */
+export interface Slot {
+  readonly key: string
+  /** Name under which the engine knows it. */
+  readonly name: string
+  readonly plan: ReadPlan
+  readonly effects: ReadonlyMap<string, PolicyRecord['effect']>
+}
+
+/** Prepared slices, the least recently used one giving way. */
+export interface Slots {
+  /** The slot of this slice of `release`, prepared if need be. */
+  acquire(release: Release, ordinals: readonly number[]): Slot | CallFault
+  /** Notes that a call with this slice trapped the engine. */
+  trapped(key: string): void
+}
+
+/** The engine needs about 25 KB for a slice of six policies: 512 slots are some 12 MB. */
+const SLOTS_DEFAULT = 512
+
+/** A slice that trapped the engine this often is not tried again: each trap costs every request a rebuild. */
+const TRAPS_MAX = 2
+
+/** Bound on remembered traps; the oldest are forgotten. */
+const SUSPECTS_MAX = 4_096
+
+/** Makes an empty ring of `size` slots (at least 1) on `engine`. */
+export function createSlots(engine: Engine, size: number = SLOTS_DEFAULT): Slots {
+  const ring = new Map<string, Slot>()
+  const free: string[] = []
+  const suspects = new Map<string, number>()
+  let generation = engine.generation
+
+  const trapped = (key: string): void => {
+    const count = (suspects.get(key) ?? 0) + 1
+    suspects.delete(key)
+    suspects.set(key, count)
+    if (suspects.size > SUSPECTS_MAX) forgetOldest(suspects)
+  }
+
+  const prepare = (release: Release, ordinals: readonly number[], key: string): Slot | CallFault => {
+    const name = nameFor(engine, ring, free, size)
+    const policies = ordinals.map((ordinal) => release.policy(ordinal))
+    const fault = engine.prepare(name, textsById(policies))
+    if (fault !== undefined) {
+      if (fault.trapped) trapped(key)
+      else free.push(name)
+      return fault
+    }
+    const effects = new Map(policies.map((policy) => [policy.id, policy.effect]))
+    const slot = { key, name, plan: uniteReads(policies), effects }
+    ring.set(key, slot)
+    return slot
+  }
+
+  return {
+    trapped,
+    acquire: (release, ordinals) => {
+      const key = `${release.id}:${ordinals.join()}`
+      if (engine.generation !== generation) {
+        generation = engine.generation
+        ring.clear()
+        free.length = 0
+      }
+      if ((suspects.get(key) ?? 0) >= TRAPS_MAX) return quarantined
+      const slot = ring.get(key)
+      if (slot === undefined) return prepare(release, ordinals, key)
+      ring.delete(key)
+      ring.set(key, slot)
+      return slot
+    },
+  }
+}
+
+const quarantined: CallFault = {
+  kind: 'engine',
+  detail: `these policies trapped the engine ${TRAPS_MAX} times and are not tried again`,
+  trapped: false,
+}
+
+/** A free name, or that of the least recently used slot, whose policies the engine then frees. */
+function nameFor(engine: Engine, ring: Map<string, Slot>, free: string[], size: number): string {
+  const spare = free.pop()
+  if (spare !== undefined) return spare
+  return (ring.size >= size ? forgetOldest(ring)?.name : undefined) ?? engine.reserve()
+}
+
+function forgetOldest<Entry>(entries: Map<string, Entry>): Entry | undefined {
+  const oldest = entries.entries().next().value
+  if (oldest === undefined) return undefined
+  entries.delete(oldest[0])
+  return oldest[1]
+}
+
+function textsById(policies: readonly PolicyRecord[]): { readonly [id: string]: string } {
+  const texts: { [id: string]: string } = Object.create(null)
+  for (const policy of policies) texts[policy.id] = policy.text
+  return texts
+}
