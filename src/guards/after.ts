@@ -1,0 +1,33 @@
+import type { Stop, VerifiedIdentity } from '#model/identity.ts'
+import { REASONS, type ReasonCode } from '#model/reasons.ts'
+import type { StoredEntity } from '#model/registry.ts'
+import type { TenantState } from '#model/state.ts'
+
+/**
+ * What stops a verified identity before policy: an agent or any actor of the chain that is not registered or is suspended,
+ * and a suspended user. An unregistered user is active and in no group. Tenants with their own vocabulary have no such
+ * entities.
+ *
+ * INVARIANT: prior actors only deny (RFC 8693 section 4.1); nothing here grants anything.
+ */
+export function guardAfter(identity: VerifiedIdentity, tenant: TenantState): Stop | undefined {
+  if (tenant.release?.vocabulary === 'own') return undefined
+  const { agent, user, delegation } = identity
+  const actors = delegation.chain.map((actor) => actor.id)
+  for (const id of agent === undefined ? actors : [agent.id, ...actors]) {
+    const found = tenant.registry.find({ type: 'Warder::Agent', id })
+    if (found === undefined) return stop('agent.unknown')
+    if (!isActive(found)) return stop('agent.suspended')
+  }
+  const person = user && tenant.registry.find({ type: 'Warder::User', id: user.id })
+  return person !== undefined && !isActive(person) ? stop('user.suspended') : undefined
+}
+
+/** Everything but the one word means suspended, so that a typing mistake never keeps somebody active. */
+function isActive(entity: StoredEntity): boolean {
+  return entity.attrs['status'] === 'active'
+}
+
+function stop(code: ReasonCode): Stop {
+  return { code, message: REASONS[code] }
+}

@@ -1,0 +1,135 @@
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Actor, Stop, VerifiedToken } from '#model/identity.ts'
+import type { TenantState } from '#model/state.ts'
+import type { Json, JsonObject } from '#model/value.ts'
+import type { TokenClaims } from './jwt.ts'
+import { stop } from './stop.ts'
+
+/** The parties that a verified token names. */
+export interface TokenParties {
+  readonly agent: string | undefined
+  /** Undefined when the token speaks for the client itself (client credentials). */
+  readonly user: string | undefined
+  /** The `act` chain, outermost first; empty when the token delegates nothing. */
+  readonly chain: readonly Actor[]
+  readonly token: VerifiedToken
+}
+
+const CHAIN_DEPTH_MAX = 4
+/** RFC 8693 section 4.1: an actor's claims identify it; anything that would carry authority has no meaning there. */
+const FOREIGN_ACTOR_MEMBERS = ['exp', 'nbf', 'iat', 'aud', 'cnf', 'scope', 'authorization_details', 'may_act']
+
+/**
+ * Maps a token's claims to parties as its issuer is configured. `may_act` is never read: it speaks to the authorization
+ * server alone (RFC 8693 section 4.4).
+ */
+export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<TokenParties, Stop> {
+  const { issuer, payload } = claims
+  const mapping = issuer.claims
+  if (mapping.tenant !== undefined) {
+    const named = claimAt(payload, mapping.tenant)
+    if (named === undefined) return failed(stop('token.claim_missing', `\`${mapping.tenant}\``))
+    if (named !== tenant.id) return failed(stop('token.tenant'))
+  }
+  const chain = readChain(payload['act'], issuer.issuer, tenant)
+  if (!chain.ok) return chain
+  const client = readClient(payload, mapping.agent)
+  if (!client.ok) return client
+  const user = readUser(payload, mapping.user, client.value, chain.value)
+  if (!user.ok) return user
+  return success({
+    agent: chain.value[0]?.id ?? client.value,
+    user: user.value,
+    chain: chain.value,
+    token: describe(claims),
+  })
+}
+
+function describe({ issuer, payload, expiresAt, issuedAt }: TokenClaims): VerifiedToken {
+  const { sub, jti, scope } = payload
+  return {
+    issuer: issuer.issuer,
+    subject: typeof sub === 'string' ? sub : '',
+    id: typeof jti === 'string' ? jti : undefined,
+    expiresAt,
+    issuedAt,
+    scopes: typeof scope === 'string' ? [...new Set(scope.split(' ').filter((name) => name !== ''))] : [],
+  }
+}
+
+function readClient(payload: JsonObject, mapped: string | undefined): Result<string | undefined, Stop> {
+  const names = mapped === undefined ? ['client_id', 'azp'] : [mapped]
+  for (const name of names) {
+    const value = claimAt(payload, name)
+    if (value === undefined) continue
+    return isId(value) ? success(value) : failed(stop('token.claim_invalid', `\`${name}\``))
+  }
+  return success(undefined)
+}
+
+function readUser(
+  payload: JsonObject,
+  mapped: string,
+  client: string | undefined,
+  chain: readonly Actor[],
+): Result<string | undefined, Stop> {
+  // RFC 9068 section 5: when `sub` is the client, no resource owner is involved. With `act` the subject is someone whose
+  // authority limits the actor, whatever it is, so it stays a party.
+  const { sub, client_id: clientId, azp } = payload
+  if (chain.length === 0 && [client, clientId, azp].includes(sub as string)) return success(undefined)
+  const value = claimAt(payload, mapped)
+  if (value === undefined) return failed(stop('token.claim_missing', `\`${mapped}\``))
+  return isId(value) ? success(value) : failed(stop('token.claim_invalid', `\`${mapped}\``))
+}
+
+function readChain(
+  act: Json | undefined,
+  issuer: string,
+  tenant: TenantState,
+): Result<readonly Actor[], Stop> {
+  const chain: Actor[] = []
+  for (let at = act; at !== undefined; ) {
+    if (chain.length === CHAIN_DEPTH_MAX)
+      return failed(stop('token.claim_invalid', `\`act\` names more than ${CHAIN_DEPTH_MAX} actors`))
+    if (!isObject(at)) return failed(stop('token.claim_invalid', '`act` is not an object'))
+    const actor = readActor(at, issuer, tenant)
+    if (!actor.ok) return actor
+    const { id } = actor.value
+    if (chain.some((each) => each.id === id && each.issuer === actor.value.issuer))
+      return failed(stop('token.claim_invalid', '`act` names an actor twice'))
+    chain.push(actor.value)
+    at = at['act']
+  }
+  return success(chain)
+}
+
+function readActor(act: JsonObject, issuer: string, tenant: TenantState): Result<Actor, Stop> {
+  const { sub, iss } = act
+  if (!isId(sub)) return failed(stop('token.claim_invalid', '`act.sub` is not a non-empty string'))
+  if (iss !== undefined && typeof iss !== 'string') return failed(stop('token.claim_invalid', '`act.iss`'))
+  const foreign = FOREIGN_ACTOR_MEMBERS.find((name) => Object.hasOwn(act, name))
+  if (foreign !== undefined) return failed(stop('token.claim_invalid', `\`act.${foreign}\` has no meaning`))
+  // An actor's `iss` is the namespace of its id; from an unknown one, `sub` could be anybody's.
+  if (iss !== undefined && iss !== issuer && !tenant.issuers.some((each) => each.issuer === iss))
+    return failed(stop('token.issuer_unknown', '`act.iss`'))
+  return success({ issuer: iss ?? issuer, id: sub })
+}
+
+/** The claim at a dotted path; the whole path is tried as one name first, since claim names may contain dots. */
+function claimAt(payload: JsonObject, path: string): Json | undefined {
+  if (Object.hasOwn(payload, path)) return payload[path]
+  let at: Json | undefined = payload
+  for (const name of path.split('.')) {
+    if (!isObject(at) || !Object.hasOwn(at, name)) return undefined
+    at = at[name]
+  }
+  return at
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isId(value: Json | undefined): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= 512
+}

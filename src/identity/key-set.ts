@@ -1,0 +1,119 @@
+import { type CryptoKey, importJWK, type JWK } from 'jose'
+import { failed, type Result, success } from '#lib/result.ts'
+
+/** Signature algorithms that can be accepted at all; asymmetric ones only, each bound to one kind of key. */
+export const ALGORITHMS: ReadonlyMap<string, { readonly kty: string; readonly crv?: string }> = new Map([
+  ['ES256', { kty: 'EC', crv: 'P-256' }],
+  ['ES384', { kty: 'EC', crv: 'P-384' }],
+  ['ES512', { kty: 'EC', crv: 'P-521' }],
+  ['RS256', { kty: 'RSA' }],
+  ['RS384', { kty: 'RSA' }],
+  ['RS512', { kty: 'RSA' }],
+  ['PS256', { kty: 'RSA' }],
+  ['PS384', { kty: 'RSA' }],
+  ['PS512', { kty: 'RSA' }],
+  ['EdDSA', { kty: 'OKP', crv: 'Ed25519' }],
+  ['Ed25519', { kty: 'OKP', crv: 'Ed25519' }],
+])
+
+/** The usable public keys of one issuer. */
+export interface KeySet {
+  /** The key for a token's `kid` and `alg`. Without a `kid` only the sole key of a set can be meant. */
+  find(kid: string | undefined, alg: string): Promise<CryptoKey | undefined>
+  readonly size: number
+}
+
+const RSA_BITS_MIN = 2048
+const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+const KEYS_MAX = 100
+
+/**
+ * The key set in a JWKS document (RFC 7517 section 5).
+ *
+ * Keys for encryption or of an unknown kind are skipped, as section 5 asks. A set with a symmetric or private key, a weak
+ * RSA key, a duplicate `kid`, or without any usable key is refused as a whole: it was not meant to be published.
+ */
+export function parseKeySet(document: unknown): Result<KeySet, string> {
+  const entries = isRecord(document) ? document['keys'] : undefined
+  if (!Array.isArray(entries)) return failed('`keys` is not an array')
+  if (entries.length > KEYS_MAX) return failed(`more than ${KEYS_MAX} keys`)
+  const keys: JWK[] = []
+  const kids = new Set<string>()
+  for (const [i, entry] of entries.entries()) {
+    const objection = objectionTo(entry, kids)
+    if (objection !== undefined) return failed(`keys[${i}]: ${objection}`)
+    if (isUsable(entry)) keys.push(entry)
+  }
+  return keys.length === 0 ? failed('no usable signature key') : success(createKeySet(keys))
+}
+
+function objectionTo(entry: unknown, kids: Set<string>): string | undefined {
+  if (!isRecord(entry)) return 'not an object'
+  const { kty, kid, n, e } = entry
+  if (typeof kty !== 'string') return '`kty` is not a string'
+  if (kty === 'oct') return 'a symmetric key can not verify tokens'
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(entry, name))) return 'the key has private members'
+  if (kid !== undefined) {
+    if (typeof kid !== 'string' || kid === '') return '`kid` is not a non-empty string'
+    if (kids.has(kid)) return 'the `kid` occurs twice'
+    kids.add(kid)
+  }
+  return kty === 'RSA' ? objectionToRsa(n, e) : undefined
+}
+
+function objectionToRsa(n: unknown, e: unknown): string | undefined {
+  if (typeof n !== 'string' || typeof e !== 'string') return '`n` and `e` must be strings'
+  if (e !== 'AQAB') return 'the RSA exponent is not 65537'
+  const modulus = Buffer.from(n, 'base64url')
+  const first = modulus.findIndex((byte) => byte !== 0)
+  const leading = modulus[first]
+  const bits = leading === undefined ? 0 : (modulus.length - first) * 8 - (Math.clz32(leading) - 24)
+  return bits < RSA_BITS_MIN ? `the RSA key has fewer than ${RSA_BITS_MIN} bits` : undefined
+}
+
+function isUsable(entry: unknown): entry is JWK {
+  if (!isRecord(entry)) return false
+  const { use, key_ops: operations, alg } = entry
+  if (use !== undefined && use !== 'sig') return false
+  if (Array.isArray(operations) && !operations.includes('verify')) return false
+  if (alg !== undefined && !(typeof alg === 'string' && fits(entry, alg))) return false
+  return [...ALGORITHMS.keys()].some((name) => fits(entry, name))
+}
+
+function fits(key: { readonly [member: string]: unknown }, alg: string): boolean {
+  const wanted = ALGORITHMS.get(alg)
+  return wanted !== undefined && key['kty'] === wanted.kty && (!wanted.crv || key['crv'] === wanted.crv)
+}
+
+function createKeySet(keys: readonly JWK[]): KeySet {
+  const imported = new Map<string, Promise<CryptoKey | undefined>>()
+  return {
+    size: keys.length,
+    async find(kid, alg) {
+      const candidates = kid === undefined ? keys : keys.filter((key) => key.kid === kid)
+      const key = candidates.length === 1 ? candidates[0] : undefined
+      if (key === undefined || !fits(key, alg) || (key.alg !== undefined && key.alg !== alg)) return undefined
+      const slot = `${keys.indexOf(key)}:${alg}`
+      const known = imported.get(slot) ?? importPublicKey(key, alg)
+      imported.set(slot, known)
+      return await known
+    },
+  }
+}
+
+async function importPublicKey(key: JWK, alg: string): Promise<CryptoKey | undefined> {
+  try {
+    const { kty, crv, n, e, x, y } = key
+    const bare = Object.fromEntries(
+      Object.entries({ kty, crv, n, e, x, y }).filter(([, value]) => value !== undefined),
+    )
+    const made = await importJWK(bare, alg)
+    return made instanceof Uint8Array ? undefined : made
+  } catch {
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is { readonly [member: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,91 @@
+import type { Clock } from '#lib/clock.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
+import type { FetchJwks } from './jwks-fetch.ts'
+import { type KeySet, parseKeySet } from './key-set.ts'
+import { createRemoteKeySet, type RemoteKeySet } from './remote-key-set.ts'
+
+/** Keys of an issuer as they are now. */
+export interface CurrentKeys {
+  readonly set: KeySet
+  /** Changes whenever the keys change; what was verified under another generation must be verified again. */
+  readonly generation: number
+}
+
+/** The keys of every issuer, held apart by tenant: what one tenant configured never serves another. */
+export interface KeySets {
+  /**
+   * The keys to verify with. Waits for a fetch only when there are none or they are older than their maximum age.
+   * Undefined: none could be had. Never rejects.
+   */
+  load(tenant: TenantId, issuer: Issuer): Promise<CurrentKeys | undefined>
+  /** The keys after a refresh because a token named an unknown `kid`; rate limited, so it may change nothing. */
+  reload(tenant: TenantId, issuer: Issuer): Promise<CurrentKeys | undefined>
+  /** Generation of the keys in memory, undefined when there are none to rely on. Starts a due refresh, waits for nothing. */
+  generation(tenant: TenantId, issuer: Issuer): number | undefined
+  /** Stops fetches that are under way. */
+  close(): void
+}
+
+const REMOTES_MAX = 10_000
+
+/**
+ * Key sets of static and remote issuers.
+ *
+ * @param onFault told when a fetch fails or answers something unusable; the URL and the cause, never a key.
+ */
+export function createKeySets(parts: {
+  readonly fetch: FetchJwks
+  readonly clock: Clock
+  readonly onFault: (issuer: string, cause: string) => void
+}): KeySets {
+  const fixed = new WeakMap<Issuer, CurrentKeys>()
+  const remotes = new Map<string, RemoteKeySet>()
+  const closing = new AbortController()
+
+  function remote(tenant: TenantId, issuer: Issuer, url: string): RemoteKeySet {
+    const slot = JSON.stringify([tenant, issuer.issuer, url])
+    const known = remotes.get(slot)
+    if (known !== undefined) return known
+    const oldest = remotes.keys().next().value
+    if (remotes.size >= REMOTES_MAX && oldest !== undefined) remotes.delete(oldest)
+    const made = createRemoteKeySet({
+      fetch: () => parts.fetch(url, closing.signal),
+      clock: parts.clock,
+      onFault: (cause) => parts.onFault(issuer.issuer, cause),
+    })
+    remotes.set(slot, made)
+    return made
+  }
+
+  function staticKeys(issuer: Issuer): CurrentKeys | undefined {
+    const known = fixed.get(issuer)
+    if (known !== undefined || issuer.keys.kind !== 'static') return known
+    const parsed = parseKeySet({ keys: issuer.keys.keys })
+    if (!parsed.ok) return undefined
+    const made = { set: parsed.value, generation: 0 }
+    fixed.set(issuer, made)
+    return made
+  }
+
+  return {
+    async load(tenant, issuer) {
+      return issuer.keys.kind === 'static'
+        ? staticKeys(issuer)
+        : await remote(tenant, issuer, issuer.keys.url).load()
+    },
+    async reload(tenant, issuer) {
+      return issuer.keys.kind === 'static'
+        ? staticKeys(issuer)
+        : await remote(tenant, issuer, issuer.keys.url).reload()
+    },
+    generation(tenant, issuer) {
+      return issuer.keys.kind === 'static'
+        ? staticKeys(issuer)?.generation
+        : remote(tenant, issuer, issuer.keys.url).generation()
+    },
+    close() {
+      closing.abort()
+    },
+  }
+}

@@ -1,0 +1,93 @@
+import type { Clock } from '#lib/clock.ts'
+import { type KeySet, parseKeySet } from './key-set.ts'
+import type { CurrentKeys } from './key-sets.ts'
+
+/** The key set behind one JWKS URL. */
+export interface RemoteKeySet {
+  load(): Promise<CurrentKeys | undefined>
+  reload(): Promise<CurrentKeys | undefined>
+  generation(): number | undefined
+}
+
+/** Age at which keys are fetched anew in the background, while the old ones still serve. */
+const REFRESH_AGE_MILLISECONDS = 5 * 60_000
+/** Age at which a caller waits for new keys before the old ones serve again. */
+const MAX_AGE_MILLISECONDS = 10 * 60_000
+/** Age at which keys serve no more, however long the issuer has been unreachable. */
+const STALE_MILLISECONDS_MAX = 24 * 60 * 60_000
+/** Least time between two fetches that unknown `kid`s cause. */
+const UNKNOWN_KID_COOLDOWN_MILLISECONDS = 30_000
+const BACK_OFF_MILLISECONDS = { first: 1_000, max: 60_000 }
+
+/**
+ * One issuer's remote keys with the rules of a cache that an outage or an attacker can't turn against us: one fetch at a
+ * time, background refresh, stale-if-error up to 24 hours, back-off after a failure, and a broken or empty document never
+ * replaces good keys.
+ */
+export function createRemoteKeySet(parts: {
+  readonly fetch: () => Promise<unknown>
+  readonly clock: Clock
+  readonly onFault: (cause: string) => void
+}): RemoteKeySet {
+  const { clock } = parts
+  let current: (CurrentKeys & { readonly text: string }) | undefined
+  let fetchedAt = 0
+  let attemptedAt = Number.NEGATIVE_INFINITY
+  let failures = 0
+  let underWay: Promise<void> | undefined
+
+  function usable(): CurrentKeys | undefined {
+    return current !== undefined && clock() - fetchedAt < STALE_MILLISECONDS_MAX ? current : undefined
+  }
+
+  function isBackingOff(): boolean {
+    if (failures === 0) return false
+    const wait = Math.min(BACK_OFF_MILLISECONDS.first * 2 ** (failures - 1), BACK_OFF_MILLISECONDS.max)
+    return clock() - attemptedAt < wait
+  }
+
+  function refresh(): Promise<void> {
+    underWay ??= fetchOnce().finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
+
+  async function fetchOnce(): Promise<void> {
+    attemptedAt = clock()
+    try {
+      const document = await parts.fetch()
+      const parsed = parseKeySet(document)
+      if (!parsed.ok) throw new Error(`unusable key set: ${parsed.failure}`)
+      accept(parsed.value, JSON.stringify(document))
+    } catch (fault) {
+      failures += 1
+      parts.onFault(fault instanceof Error ? fault.message : 'unknown fault')
+    }
+  }
+
+  function accept(set: KeySet, text: string): void {
+    failures = 0
+    fetchedAt = clock()
+    if (current?.text !== text) current = { set, generation: (current?.generation ?? 0) + 1, text }
+  }
+
+  return {
+    async load() {
+      const age = clock() - fetchedAt
+      const isOld = current === undefined || age >= MAX_AGE_MILLISECONDS
+      if (isOld && !isBackingOff()) await refresh()
+      else if (age >= REFRESH_AGE_MILLISECONDS && !isBackingOff()) void refresh()
+      return usable()
+    },
+    async reload() {
+      const isCoolingDown = clock() - attemptedAt < UNKNOWN_KID_COOLDOWN_MILLISECONDS
+      if (underWay !== undefined || !isCoolingDown) await refresh()
+      return usable()
+    },
+    generation() {
+      if (clock() - fetchedAt >= REFRESH_AGE_MILLISECONDS && !isBackingOff()) void refresh()
+      return usable()?.generation
+    },
+  }
+}

@@ -1,0 +1,91 @@
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Gateway } from '#model/gateway.ts'
+import type { Stop, VerifiedIdentity } from '#model/identity.ts'
+import { type AuthorizationRequest, isJsonDialect } from '#model/request.ts'
+import type { TenantState } from '#model/state.ts'
+import { identityFromClaims } from './asserted.ts'
+import { mayAssert } from './assertion.ts'
+import { mapClaims } from './claims.ts'
+import { createVerifyToken, type VerifyToken } from './jwt.ts'
+import type { KeySets } from './key-sets.ts'
+import { type NamedParties, readNamedParties } from './named.ts'
+import { reconcile } from './reconcile.ts'
+import { stop } from './stop.ts'
+
+/**
+ * Says who is asking, or why nobody can be believed. Never rejects; the first rule that failed wins, in the order of
+ * DESIGN.md 2. Whether the parties are registered or suspended is not checked here.
+ */
+export type Verify = (
+  request: AuthorizationRequest,
+  gateway: Gateway,
+  tenant: TenantState,
+) => Promise<Result<VerifiedIdentity, Stop>>
+
+/** A verifier with its own cache of verified tokens. */
+export function createVerify(parts: { readonly keys: KeySets }): Verify {
+  const verifyToken = createVerifyToken(parts.keys)
+  return async (request, gateway, tenant) => {
+    const objection = objectionToTenant(request, gateway, tenant) ?? objectionToHeaders(request, gateway)
+    if (objection !== undefined) return failed(objection)
+    const named = readNamedParties(request)
+    if (!named.ok) return named
+    if (named.value.tenant !== undefined && named.value.tenant !== tenant.id)
+      return failed(stop('tenant.unknown'))
+    const token = selectToken(request)
+    if (!token.ok) return token
+    const canAssert = mayAssert(gateway, request.dialect, 'identity')
+    if (token.value !== undefined)
+      return await identityFromToken(token.value, {
+        request,
+        tenant,
+        named: named.value,
+        canAssert,
+        verifyToken,
+      })
+    if (!isJsonDialect(request.dialect) && !canAssert) return failed(stop('credentials.missing'))
+    return identityFromClaims(named.value, tenant, canAssert)
+  }
+}
+
+/** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (DESIGN.md 3.7). */
+function objectionToTenant(
+  request: AuthorizationRequest,
+  gateway: Gateway,
+  tenant: TenantState,
+): Stop | undefined {
+  const isOwn = gateway.tenant === tenant.id && (request.tenant === undefined || request.tenant === tenant.id)
+  return isOwn ? undefined : stop('tenant.unknown')
+}
+
+/** INVARIANT: an identity header from a gateway that may not assert identity denies, even beside a valid token. */
+function objectionToHeaders(request: AuthorizationRequest, gateway: Gateway): Stop | undefined {
+  const hasHeaders = request.identityHeaders.length > 0 && !isJsonDialect(request.dialect)
+  return hasHeaders && !mayAssert(gateway, request.dialect, 'identity')
+    ? stop('identity.forged_header', request.identityHeaders.map(([name]) => name).join(', '))
+    : undefined
+}
+
+/** The one bearer token of the request; undefined when it carries no credential at all. */
+function selectToken(request: AuthorizationRequest): Result<string | undefined, Stop> {
+  const [first, second] = request.credentials
+  if (first === undefined) return success(undefined)
+  if (second !== undefined) return failed(stop('credentials.multiple'))
+  return first.scheme === 'bearer' ? success(first.value) : failed(stop('credentials.unsupported'))
+}
+
+async function identityFromToken(
+  token: string,
+  parts: {
+    readonly request: AuthorizationRequest
+    readonly tenant: TenantState
+    readonly named: NamedParties
+    readonly canAssert: boolean
+    readonly verifyToken: VerifyToken
+  },
+): Promise<Result<VerifiedIdentity, Stop>> {
+  const verified = await parts.verifyToken(token, parts.tenant, parts.request.now)
+  if (!verified.ok) return verified
+  const parties = mapClaims(verified.value, parts.tenant)
+  return parties.ok ? reconcile(parties.value, parts.named, parts.tenant, parts.canAssert) : parties
+}
