@@ -1,0 +1,161 @@
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import type { AuthorizationRequest, EntityClaim, Malformed } from '#model/request.ts'
+import type { Json, JsonObject } from '#model/value.ts'
+import { readEvaluations } from './authzen-batch.ts'
+import { authzenObligations, obligationTypesOf } from './authzen-obligations.ts'
+import { partiesOf } from './authzen-parties.ts'
+import {
+  type Evaluation,
+  evaluationSchema,
+  type WarderContext,
+  warderContextSchema,
+} from './authzen-schema.ts'
+import { requestIdOf, traceparentOf } from './headers.ts'
+import { readJsonBody } from './json-body.ts'
+import { nativeFields } from './native-schema.ts'
+import { fromSchemaError } from './schema-error.ts'
+import type { GatewayDialect, ItemAnswer, WireRequest, WireResponse } from './wire.ts'
+
+const NO_PROPERTIES: JsonObject = {}
+const TOOL_TYPES: ReadonlySet<string> = new Set(['tool', 'mcp_tool', 'mcp-tool', 'Warder::Tool'])
+const JSON_HEADERS = [['content-type', 'application/json']] as const
+const STATUS: { readonly [code: string]: number } = {
+  'internal.fault': 500,
+  'log.unavailable': 503,
+  'log.overflow': 503,
+}
+
+/**
+ * AuthZEN Authorization API 1.0: `POST /access/v1/evaluation` and `/access/v1/evaluations`.
+ *
+ * Bodies are minimal and hold nothing that differs between equal requests: `{"decision":true}` alone unless there are
+ * obligations. Whatever can't be read is a 400 whose body is one JSON string; unknown fields are ignored.
+ */
+export const authzen: GatewayDialect = {
+  read(wire, _gateway, now) {
+    const body = readJsonBody(wire)
+    if (!body.ok) return body
+    const read = (item: JsonObject): Result<AuthorizationRequest, Malformed> =>
+      readEvaluation(item, wire, now)
+    if (isBatch(wire)) return readEvaluations(body.value, read)
+    const request = read(body.value)
+    if (!request.ok) return request
+    return success({ requests: [request.value], semantic: 'single', itemErrors: new Map() })
+  },
+  write(answers, asked) {
+    const items = itemsOf(answers, asked.requests)
+    return answer(
+      200,
+      asked.semantic === 'single' ? (items[0] ?? { decision: false }) : { evaluations: items },
+    )
+  },
+  refuse({ code, message }) {
+    return answer(STATUS[code] ?? 400, `${code}: ${message}`)
+  },
+}
+
+function isBatch(wire: WireRequest): boolean {
+  return (wire.rawUrl.split('?', 1)[0] ?? '').endsWith('/evaluations')
+}
+
+function readEvaluation(
+  item: JsonObject,
+  wire: WireRequest,
+  now: EpochMilliseconds,
+): Result<AuthorizationRequest, Malformed> {
+  const parsed = evaluationSchema.safeParse(item)
+  if (!parsed.success) return failed(fromSchemaError(parsed.error, item, () => []))
+  const { warder: own, ...context } = parsed.data.context ?? NO_PROPERTIES
+  const extension = readExtension(own)
+  if (!extension.ok) return extension
+  return success(toRequest(parsed.data, context, extension.value, wire, now))
+}
+
+/** Our extension is strict, unlike the rest: a misspelt session or risk must not silently not count. */
+function readExtension(value: Json | undefined): Result<WarderContext, Malformed> {
+  if (value === undefined || value === null) return success({})
+  const parsed = warderContextSchema.safeParse(value)
+  if (parsed.success) return success(parsed.data)
+  const { code, message } = fromSchemaError(parsed.error, value, nativeFields)
+  return failed({ code, message: `in \`context.warder\`: ${message}` })
+}
+
+function toRequest(
+  { subject, action, resource }: Evaluation,
+  context: JsonObject,
+  extension: WarderContext,
+  wire: WireRequest,
+  now: EpochMilliseconds,
+): AuthorizationRequest {
+  const subjectClaim = claim(subject)
+  const token = extension.credentials?.access_token
+  const { declared, task, risk } = extension
+  return {
+    dialect: 'authzen',
+    now,
+    requestId: requestIdOf(wire.rawHeaders),
+    traceparent: traceparentOf(wire.rawHeaders),
+    tenant: extension.tenant,
+    ...partiesOf(subjectClaim, context),
+    subject: subjectClaim,
+    credentials: token === undefined ? [] : [{ scheme: 'bearer', value: token }],
+    identityHeaders: [],
+    tool: toolOf(action.name, resource),
+    route: undefined,
+    action: { name: action.name, properties: action.properties ?? NO_PROPERTIES },
+    resource: claim(resource),
+    arguments: extension.arguments,
+    session: extension.session,
+    risk: risk?.score === undefined ? undefined : { score: risk.score },
+    context,
+    declared: {
+      ...declared,
+      ...(task?.goal !== undefined && { goal: task.goal }),
+      ...(task?.id !== undefined && { task: task.id }),
+      ...(risk?.declared !== undefined && { riskScore: risk.declared }),
+    },
+    supportedObligations: supportedOf(context['supported_obligations']),
+  }
+}
+
+function claim({ type, id, properties }: Evaluation['subject']): EntityClaim {
+  return { type, id, properties: properties ?? NO_PROPERTIES }
+}
+
+/** The MCP mapping of COAZ puts the tool in the resource; otherwise the action of a tool resource names it. */
+function toolOf(action: string, resource: Evaluation['resource']): string | undefined {
+  if (!TOOL_TYPES.has(resource.type)) return undefined
+  return action === 'tools/call' ? resource.id : action
+}
+
+function supportedOf(value: Json | undefined): readonly string[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  return obligationTypesOf(value.filter((name: Json) => typeof name === 'string'))
+}
+
+function itemsOf(
+  answers: readonly ItemAnswer[],
+  requests: readonly AuthorizationRequest[],
+): readonly JsonObject[] {
+  let readable = 0
+  return answers.map((item) => {
+    if ('malformed' in item) return itemError(item.malformed)
+    const request = requests[readable++]
+    const { effect, obligations } = item.decision
+    const decision = effect === 'allow'
+    if (obligations.length === 0) return { decision }
+    return {
+      decision,
+      context: { obligations: authzenObligations(obligations, request?.context['decision_subject']) },
+    }
+  })
+}
+
+function itemError({ code, message }: Malformed): JsonObject {
+  return { decision: false, context: { error: { status: 400, message: `${code}: ${message}` } } }
+}
+
+function answer(status: number, body: Json): WireResponse {
+  return { status, headers: JSON_HEADERS, body: JSON.stringify(body) }
+}

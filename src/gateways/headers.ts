@@ -1,0 +1,98 @@
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Credential, Malformed } from '#model/request.ts'
+
+/** Headers by lower-case name with every value in order; made from the raw list so that no duplicate is lost. */
+export type HeaderMap = ReadonlyMap<string, readonly string[]>
+
+/** The claims about identity that a gateway may pass on in headers. */
+export const IDENTITY_HEADERS: readonly string[] = [
+  'x-warder-agent',
+  'x-warder-user',
+  'x-warder-tenant',
+  'x-warder-subject',
+]
+
+const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+const AUTHORIZATION = /^([A-Za-z][A-Za-z0-9-]{0,31}) +([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)$/
+
+/** Every header of a raw list (name, value, name, value, ...). Names with `_` keep it: they are other headers. */
+export function headerMap(rawHeaders: readonly string[]): HeaderMap {
+  const map = new Map<string, string[]>()
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase()
+    const value = rawHeaders[i + 1] ?? ''
+    const values = map.get(name)
+    if (values === undefined) map.set(name, [value])
+    else values.push(value)
+  }
+  return map
+}
+
+/** The value of a header that occurs exactly once; undefined when it is absent or repeated. `name` in lower case. */
+export function onlyValue(rawHeaders: readonly string[], name: string): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const candidate = rawHeaders[i] ?? ''
+    if (candidate.length !== name.length || candidate.toLowerCase() !== name) continue
+    if (found !== undefined) return undefined
+    found = rawHeaders[i + 1]
+  }
+  return found
+}
+
+/** The gateway's `X-Request-ID`: 1 to 128 printable characters, else it counts as absent. */
+export function requestIdOf(rawHeaders: readonly string[]): string | undefined {
+  const value = onlyValue(rawHeaders, 'x-request-id')
+  return value !== undefined && REQUEST_ID.test(value) ? value : undefined
+}
+
+/** The W3C `traceparent`, or undefined when it is absent or not well-formed. */
+export function traceparentOf(rawHeaders: readonly string[]): string | undefined {
+  const value = onlyValue(rawHeaders, 'traceparent')
+  return value !== undefined && TRACEPARENT.test(value) ? value : undefined
+}
+
+/**
+ * Refuses headers that two readers could understand differently: more than one `Authorization`, more than one of any
+ * `X-Warder-*`, and names that become one of ours when a server turns `_` into `-`.
+ */
+export function checkHeaders(headers: HeaderMap): Malformed | undefined {
+  for (const [name, values] of headers) {
+    const canonical = name.replaceAll('_', '-')
+    const isOurs = canonical.startsWith('x-warder-') || canonical.startsWith('x-forwarded-')
+    if (isOurs && canonical !== name) return conflict(`a header is an alias of \`${shownName(canonical)}\``)
+    const isSingle = name === 'authorization' || name.startsWith('x-warder-')
+    if (isSingle && values.length > 1)
+      return conflict(`the header \`${shownName(name)}\` occurs more than once`)
+  }
+  return undefined
+}
+
+/** The credential in `Authorization`. Two values joined by a comma (as some proxies do) are a conflict. */
+export function credentialsOf(headers: HeaderMap): Result<readonly Credential[], Malformed> {
+  const value = headers.get('authorization')?.[0]?.trim()
+  if (value === undefined || value === '') return success([])
+  const [, scheme, token] = AUTHORIZATION.exec(value) ?? []
+  // Without a scheme the whole value may be a token: it must not end up where scheme names are shown.
+  if (scheme === undefined || token === undefined) return success([{ scheme: 'none', value }])
+  if (/, *[A-Za-z-]+ +/.test(token) && /^(?:bearer|dpop)$/i.test(scheme))
+    return failed(conflict('the header `authorization` carries more than one value'))
+  return success([{ scheme: scheme.toLowerCase(), value: token }])
+}
+
+/** Identity headers as name and value; claims, nothing more. */
+export function identityHeadersOf(headers: HeaderMap): readonly (readonly [string, string])[] {
+  return IDENTITY_HEADERS.flatMap((name) =>
+    (headers.get(name) ?? []).map((value): readonly [string, string] => [name, value]),
+  )
+}
+
+/** A malformed request because of its headers. */
+export function conflict(message: string): Malformed {
+  return { code: 'request.header_conflict', message }
+}
+
+function shownName(name: string): string {
+  return name.replace(/[^a-z0-9-]/g, '?').slice(0, 64)
+}

@@ -1,0 +1,188 @@
+import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Decision } from '#model/decision.ts'
+import type { AuthorizationRequest, Credential, Malformed, PartyClaim } from '#model/request.ts'
+import type { Json, JsonObject } from '#model/value.ts'
+import { requestIdOf, traceparentOf } from './headers.ts'
+import { isJsonObject, readJsonBody } from './json-body.ts'
+import { BATCH_ITEMS_MAX, type NativeRequest, nativeFields, nativeRequestSchema } from './native-schema.ts'
+import { fromSchemaError, pathText } from './schema-error.ts'
+import type { GatewayDialect, ItemAnswer, ReadRequest, WireRequest, WireResponse } from './wire.ts'
+
+const NO_PROPERTIES: JsonObject = {}
+const NO_ERRORS: ReadonlyMap<number, Malformed> = new Map()
+const JSON_HEADERS = [['content-type', 'application/json']] as const
+const STATUS: { readonly [code: string]: number } = {
+  'request.too_large': 413,
+  'request.unsupported_media_type': 415,
+  'request.unsupported_encoding': 415,
+  'internal.fault': 500,
+  'log.unavailable': 503,
+  'log.overflow': 503,
+}
+
+/**
+ * Warder's own dialect: `POST /v1/decide` and `POST /v1/decide/batch`. 200 carries allow and deny; a 4xx says that the
+ * question could not be read, in the body with `decision` "deny" for readers that look no further.
+ */
+export const native: GatewayDialect = {
+  read(wire, _gateway, now) {
+    const body = readJsonBody(wire)
+    if (!body.ok) return body
+    return isBatch(wire) ? readBatch(body.value, wire, now) : readSingle(body.value, wire, now)
+  },
+  write(answers, asked) {
+    const items = answers.map(answerOf)
+    return answer(200, asked.semantic === 'single' ? (items[0] ?? {}) : { decisions: items })
+  },
+  refuse({ code, message }) {
+    return answer(STATUS[code] ?? 400, refusal(code, message))
+  },
+}
+
+function isBatch(wire: WireRequest): boolean {
+  return (wire.rawUrl.split('?', 1)[0] ?? '').endsWith('/batch')
+}
+
+function readSingle(
+  body: JsonObject,
+  wire: WireRequest,
+  now: EpochMilliseconds,
+): Result<ReadRequest, Malformed> {
+  const request = readItem(body, wire, now)
+  return request.ok
+    ? success({ requests: [request.value], semantic: 'single', itemErrors: NO_ERRORS })
+    : request
+}
+
+function readBatch(
+  body: JsonObject,
+  wire: WireRequest,
+  now: EpochMilliseconds,
+): Result<ReadRequest, Malformed> {
+  const { requests: items, ...rest } = body
+  const unknown = Object.keys(rest)[0]
+  if (unknown !== undefined)
+    return malformed(
+      'request.unknown_field',
+      `\`${pathText([unknown.slice(0, 64)])}\` is not a field; a batch has only \`requests\``,
+    )
+  if (items === undefined) return malformed('request.missing_field', '`requests` is required')
+  if (!Array.isArray(items) || items.length === 0)
+    return malformed('request.wrong_type', '`requests` must be a list with at least one item')
+  if (items.length > BATCH_ITEMS_MAX)
+    return malformed('request.batch_too_large', `\`requests\` may have ${BATCH_ITEMS_MAX} items`)
+  const requests: AuthorizationRequest[] = []
+  const itemErrors = new Map<number, Malformed>()
+  items.forEach((item: Json, position) => {
+    const request = readItem(item, wire, now)
+    if (request.ok) requests.push(request.value)
+    else itemErrors.set(position, request.failure)
+  })
+  return success({ requests, semantic: 'execute_all', itemErrors })
+}
+
+function readItem(
+  item: Json,
+  wire: WireRequest,
+  now: EpochMilliseconds,
+): Result<AuthorizationRequest, Malformed> {
+  if (!isJsonObject(item)) return malformed('request.wrong_type', 'an item must be an object')
+  const parsed = nativeRequestSchema.safeParse(item)
+  if (!parsed.success) return failed(fromSchemaError(parsed.error, item, nativeFields))
+  const body = parsed.data
+  if (body.tool === undefined && body.action === undefined)
+    return malformed('request.missing_field', '`tool` is required (or `action` for one that is no tool)')
+  return success({
+    dialect: 'native',
+    now,
+    requestId: body.request?.id ?? requestIdOf(wire.rawHeaders),
+    traceparent: traceparentOf(wire.rawHeaders),
+    tenant: body.tenant,
+    agent: partyOf(body.agent),
+    user: partyOf(body.user),
+    subject: undefined,
+    credentials: credentialsOf(body),
+    identityHeaders: [],
+    tool: toolOf(body),
+    route: undefined,
+    action: actionOf(body),
+    resource: body.resource && { ...body.resource, properties: body.resource.properties ?? NO_PROPERTIES },
+    arguments: body.arguments,
+    session: body.session,
+    risk: body.risk?.score === undefined ? undefined : { score: body.risk.score },
+    context: body.context ?? NO_PROPERTIES,
+    declared: declaredOf(body),
+    supportedObligations: undefined,
+  })
+}
+
+function partyOf(party: NativeRequest['agent']): PartyClaim | undefined {
+  if (party === undefined) return undefined
+  if (typeof party === 'string') return { id: party, properties: NO_PROPERTIES }
+  return { id: party.id, properties: party.properties ?? NO_PROPERTIES }
+}
+
+function toolOf({ tool }: NativeRequest): string | undefined {
+  return typeof tool === 'object' ? `${tool.server}/${tool.name}` : tool
+}
+
+function actionOf({ action }: NativeRequest): AuthorizationRequest['action'] {
+  if (action === undefined) return undefined
+  if (typeof action === 'string') return { name: action, properties: NO_PROPERTIES }
+  return { name: action.name, properties: action.properties ?? NO_PROPERTIES }
+}
+
+function credentialsOf({ credentials }: NativeRequest): readonly Credential[] {
+  const token = credentials?.access_token
+  return token === undefined ? [] : [{ scheme: 'bearer', value: token }]
+}
+
+/** Everything declared under the names of the schema's `claimed` record. */
+function declaredOf({ declared, task, risk }: NativeRequest): JsonObject {
+  return {
+    ...declared,
+    ...(task?.goal !== undefined && { goal: task.goal }),
+    ...(task?.id !== undefined && { task: task.id }),
+    ...(risk?.declared !== undefined && { riskScore: risk.declared }),
+  }
+}
+
+function answerOf(item: ItemAnswer): Json {
+  return 'decision' in item ? decided(item.decision) : refusal(item.malformed.code, item.malformed.message)
+}
+
+function decided(decision: Decision): Json {
+  return {
+    decision: decision.effect,
+    reasons: decision.reasons.map(({ code, policy, message }) => ({
+      code,
+      ...(policy !== undefined && { policy }),
+      ...(message !== undefined && { message }),
+    })),
+    // INVARIANT: properties can't rename the type or the origin of an obligation.
+    obligations: decision.obligations.map(({ type, properties, policies }) =>
+      Object.assign({ type }, properties, { type, policies }),
+    ),
+    advice: decision.advice.map(({ text, policy }) => ({ text, policy })),
+    decision_id: decision.id,
+    release: decision.release ?? null,
+    expires_at: decision.expiresAt === undefined ? null : timestamp(decision.expiresAt),
+  }
+}
+
+function timestamp(instant: EpochSeconds): string {
+  return new Date(instant * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+function refusal(code: string, message: string): JsonObject {
+  return { decision: 'deny', error: { code, message } }
+}
+
+function answer(status: number, body: Json): WireResponse {
+  return { status, headers: JSON_HEADERS, body: JSON.stringify(body) }
+}
+
+function malformed(code: Malformed['code'], message: string): Result<never, Malformed> {
+  return failed({ code, message })
+}

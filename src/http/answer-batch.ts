@@ -1,0 +1,61 @@
+import type { ItemAnswer, ReadRequest } from '#gateways/wire.ts'
+import type { Decision } from '#model/decision.ts'
+import type { AuthorizationRequest, Malformed } from '#model/request.ts'
+
+/** What answering one item takes; both give the decision that was logged. */
+export interface ItemDecider {
+  decide(request: AuthorizationRequest): Promise<Decision>
+  refuse(malformed: Malformed): Promise<Decision>
+}
+
+/** Answers in the order of the items, with the decision of each. */
+export interface AnsweredItems {
+  readonly answers: readonly ItemAnswer[]
+  readonly decisions: readonly Decision[]
+}
+
+type Item = { readonly request: AuthorizationRequest } | { readonly malformed: Malformed }
+
+/**
+ * Decides every item. All at once, so that their log rows share a round trip, unless the semantic may stop early: then
+ * one after the other, and the answer ends with the item that stopped it (AuthZEN 1.0 section 7.1.2.1).
+ */
+export async function answerBatch(asked: ReadRequest, decider: ItemDecider): Promise<AnsweredItems> {
+  const items = itemsOf(asked)
+  const { semantic } = asked
+  if (semantic === 'single' || semantic === 'execute_all') {
+    const decisions = await Promise.all(items.map((item) => decideItem(item, decider)))
+    return { answers: decisions.map((decision, i) => answerOf(items[i], decision)), decisions }
+  }
+  const stopsAt = semantic === 'deny_on_first_deny' ? 'deny' : 'allow'
+  const answers: ItemAnswer[] = []
+  const decisions: Decision[] = []
+  for (const item of items) {
+    const decision = await decideItem(item, decider)
+    decisions.push(decision)
+    answers.push(answerOf(item, decision))
+    const effect = 'malformed' in item ? 'deny' : decision.effect
+    if (effect === stopsAt) break
+  }
+  return { answers, decisions }
+}
+
+function itemsOf({ requests, itemErrors }: ReadRequest): readonly Item[] {
+  let readable = 0
+  const items: Item[] = []
+  for (let position = 0; position < requests.length + itemErrors.size; position++) {
+    const malformed = itemErrors.get(position)
+    const request = malformed === undefined ? requests[readable++] : undefined
+    if (malformed !== undefined) items.push({ malformed })
+    else if (request !== undefined) items.push({ request })
+  }
+  return items
+}
+
+function decideItem(item: Item, decider: ItemDecider): Promise<Decision> {
+  return 'malformed' in item ? decider.refuse(item.malformed) : decider.decide(item.request)
+}
+
+function answerOf(item: Item | undefined, decision: Decision): ItemAnswer {
+  return item !== undefined && 'malformed' in item ? { malformed: item.malformed } : { decision }
+}

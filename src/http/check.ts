@@ -1,0 +1,154 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { requestIdOf } from '#gateways/headers.ts'
+import type { GatewayDialect, WireRequest, WireResponse } from '#gateways/wire.ts'
+import type { Clock } from '#lib/clock.ts'
+import type { Decision } from '#model/decision.ts'
+import type { Gateway } from '#model/gateway.ts'
+import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
+import { answerBatch } from './answer-batch.ts'
+import { authenticateGateway, type FindGateway, type KeyedTarget } from './gateway-key.ts'
+import { HTTP_ERRORS, type HttpErrorCode } from './http-error.ts'
+import type { Decider, ListenerLimits, ListenerMetrics } from './port.ts'
+import { readBody } from './read-body.ts'
+import { send } from './send.ts'
+
+/** What a listener needs to answer checks. */
+export interface CheckParts {
+  readonly decider: Decider
+  readonly findGateway: FindGateway
+  readonly clock: Clock
+  readonly metrics: ListenerMetrics
+  readonly limits: ListenerLimits
+  /** Called for each request that proves no gateway. */
+  readonly onUnauthenticated: () => void
+}
+
+/** A dialect with its name. */
+export interface NamedDialect {
+  readonly name: Dialect
+  readonly dialect: GatewayDialect
+}
+
+/** Answers one check. Never rejects. */
+export type Check = (
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  route: NamedDialect,
+  target: KeyedTarget,
+) => Promise<void>
+
+/**
+ * The road of every check through HTTP: gateway key, method, room, body, dialect, decision, answer.
+ *
+ * INVARIANT: whatever goes wrong ends in `refuse` of the dialect or in an error that no gateway reads as allow.
+ */
+export function createCheck(parts: CheckParts): Check {
+  const { metrics, limits } = parts
+  let inFlight = 0
+  return async (incoming, outgoing, route, target) => {
+    const source = isJsonDialect(route.name) ? 'bearer' : 'header'
+    const gateway = authenticateGateway(target.key, incoming.rawHeaders, source, parts.findGateway)
+    if (gateway === undefined) {
+      metrics.unauthenticated()
+      parts.onUnauthenticated()
+      return send(incoming, outgoing, httpError('http.unauthenticated', route.name))
+    }
+    if (isJsonDialect(route.name) && incoming.method !== 'POST')
+      return send(incoming, outgoing, httpError('http.method_not_allowed', route.name))
+    if (inFlight >= limits.requestsInFlightMax) {
+      metrics.overloaded(route.name)
+      return send(incoming, outgoing, httpError('http.overloaded', route.name))
+    }
+    inFlight++
+    metrics.inFlight(1)
+    try {
+      await answerCheck(parts, incoming, outgoing, route, target.rawUrl, gateway)
+    } catch {
+      metrics.fault(route.name)
+      answerFault(incoming, outgoing, route, target.rawUrl)
+    } finally {
+      inFlight--
+      metrics.inFlight(-1)
+    }
+  }
+}
+
+async function answerCheck(
+  { decider, clock, metrics, limits }: CheckParts,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { name, dialect }: NamedDialect,
+  rawUrl: string,
+  gateway: Gateway,
+): Promise<void> {
+  const started = performance.now()
+  const outcome = await readBody(incoming, limits.bodyBytesMax)
+  if (outcome.kind === 'aborted') return
+  const refuse = async (malformed: Malformed): Promise<Decision> => {
+    metrics.malformed(name, malformed.code)
+    return await decider.refuse(malformed, gateway, name, requestIdOf(incoming.rawHeaders))
+  }
+  const wire = toWire(incoming, rawUrl, outcome.kind === 'read' ? outcome.body : new Uint8Array())
+  const read = outcome.kind === 'read' ? dialect.read(wire, gateway, clock()) : tooLarge(limits.bodyBytesMax)
+  if (!read.ok) {
+    const { id } = await refuse(read.failure)
+    return send(incoming, outgoing, dialect.refuse(read.failure, wire), [id])
+  }
+  const { answers, decisions } = await answerBatch(read.value, {
+    decide: (request) => decider.decide(request, gateway),
+    refuse,
+  })
+  const ids = decisions.map(({ id }) => id)
+  send(incoming, outgoing, dialect.write(answers, read.value, wire), ids)
+  const seconds = (performance.now() - started) / 1000
+  for (const decision of decisions) metrics.decided(name, decision, seconds)
+}
+
+function answerFault(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  { dialect }: NamedDialect,
+  rawUrl: string,
+): void {
+  if (outgoing.headersSent) {
+    outgoing.destroy()
+    return
+  }
+  const fault = { code: 'internal.fault', message: 'the request could not be answered' } as const
+  send(incoming, outgoing, dialect.refuse(fault, toWire(incoming, rawUrl, new Uint8Array())))
+}
+
+function toWire(incoming: IncomingMessage, rawUrl: string, body: Uint8Array): WireRequest {
+  return {
+    method: incoming.method ?? '',
+    rawUrl,
+    rawHeaders: incoming.rawHeaders,
+    body,
+    peer: incoming.socket.remoteAddress ?? '',
+  }
+}
+
+function tooLarge(bodyBytesMax: number): { readonly ok: false; readonly failure: Malformed } {
+  return {
+    ok: false,
+    failure: { code: 'request.too_large', message: `the body may have ${bodyBytesMax} bytes` },
+  }
+}
+
+/**
+ * An error of the HTTP layer in the form of a dialect: AuthZEN bodies are one JSON string; where the status is the
+ * decision, overload is 403, because some gateways let a call pass on 5xx.
+ */
+export function httpError(code: HttpErrorCode, name: Dialect): WireResponse {
+  const { status, message } = HTTP_ERRORS[code]
+  const body = name === 'authzen' ? `${code}: ${message}` : { decision: 'deny', error: { code, message } }
+  const headers: [string, string][] = [['content-type', 'application/json']]
+  if (status === 401) headers.push(['www-authenticate', 'Bearer realm="warder"'])
+  if (status === 405) headers.push(['allow', 'POST'])
+  if (status === 503 && isJsonDialect(name)) headers.push(['retry-after', '1'])
+  return {
+    status: status === 503 && !isJsonDialect(name) ? 403 : status,
+    headers,
+    body: JSON.stringify(body),
+  }
+}

@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { authzen } from '#gateways/authzen.ts'
+import { native } from '#gateways/native.ts'
+import type { WireResponse } from '#gateways/wire.ts'
+import { type CheckParts, createCheck, httpError, type NamedDialect } from './check.ts'
+import { splitTarget } from './gateway-key.ts'
+import type { Listener } from './port.ts'
+import { send } from './send.ts'
+import { createHttpListener } from './server.ts'
+import { countUnauthenticated } from './unauthenticated.ts'
+
+const NATIVE: NamedDialect = { name: 'native', dialect: native }
+const AUTHZEN: NamedDialect = { name: 'authzen', dialect: authzen }
+
+// Matched against the raw path, byte for byte: nothing is decoded, so nothing can be reached by another spelling.
+const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
+  ['/v1/decide', NATIVE],
+  ['/v1/decide/batch', NATIVE],
+  ['/access/v1/evaluation', AUTHZEN],
+  ['/access/v1/evaluations', AUTHZEN],
+])
+
+/** What the decision listener is made of. */
+export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticated'> {
+  /** URL under which gateways reach this listener; without one there is no AuthZEN metadata. */
+  readonly publicUrl?: string
+  /** Gets the number of requests that proved no gateway, at most every ten seconds. */
+  readonly onUnauthenticated: (count: number) => void
+}
+
+/** The listener for decisions: native, AuthZEN, forward-auth, metadata, OpenAPI. */
+export function createDecisionListener(parts: DecisionListenerParts): Listener {
+  const unauthenticated = countUnauthenticated(parts.onUnauthenticated)
+  const check = createCheck({ ...parts, onUnauthenticated: () => unauthenticated.add() })
+  const documents = documentsOf(parts.publicUrl)
+  const listener = createHttpListener(
+    (incoming, outgoing) => {
+      const target = splitTarget(incoming.url ?? '')
+      const path = target.rawUrl.split('?', 1)[0] ?? ''
+      const route = CHECKS.get(path)
+      if (route !== undefined) void check(incoming, outgoing, route, target)
+      else answerDocument(incoming, outgoing, target.key === undefined ? documents.get(path) : undefined)
+    },
+    parts.limits,
+    parts.metrics.clientError,
+  )
+  return {
+    listen: listener.listen,
+    async close(graceMilliseconds) {
+      await listener.close(graceMilliseconds)
+      unauthenticated.close()
+    },
+  }
+}
+
+function documentsOf(_publicUrl: string | undefined): ReadonlyMap<string, WireResponse> {
+  return new Map()
+}
+
+function answerDocument(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  found: WireResponse | undefined,
+): void {
+  if (found === undefined) send(incoming, outgoing, httpError('http.not_found', 'native'))
+  else if (incoming.method === 'GET' || incoming.method === 'HEAD') send(incoming, outgoing, found)
+  else send(incoming, outgoing, httpError('http.method_not_allowed', 'native'))
+}

@@ -1,0 +1,48 @@
+import { hash } from 'node:crypto'
+import type { Gateway } from '#model/gateway.ts'
+
+/** The gateway whose key has this SHA-256 (lower-case hex) and is not revoked. */
+export type FindGateway = (keyHash: string) => Gateway | undefined
+
+/** Where a gateway's key may stand beside the path (`/g/KEY/...`, everywhere). */
+export type KeySource = 'bearer' | 'header'
+
+/** A request target taken apart: the key of a `/g/KEY` prefix and the rest, both exactly as sent. */
+export interface KeyedTarget {
+  readonly key: string | undefined
+  readonly rawUrl: string
+}
+
+const KEY = /^[\x21-\x7e]{16,256}$/
+const BEARER = /^bearer +([\x21-\x7e]+)$/i
+
+/** Splits `/g/KEY/rest` into key and `/rest`; any other target has no key. Nothing is decoded or normalised. */
+export function splitTarget(target: string): KeyedTarget {
+  if (!target.startsWith('/g/')) return { key: undefined, rawUrl: target }
+  const end = target.indexOf('/', 3)
+  if (end < 0) return { key: target.slice(3), rawUrl: '/' }
+  return { key: target.slice(3, end), rawUrl: target.slice(end) }
+}
+
+/**
+ * The gateway that a request proves to be, or undefined.
+ *
+ * INVARIANT: keys are compared by their hash only, and a request that carries two different ones proves nothing.
+ */
+export function authenticateGateway(
+  pathKey: string | undefined,
+  rawHeaders: readonly string[],
+  source: KeySource,
+  findGateway: FindGateway,
+): Gateway | undefined {
+  const name = source === 'bearer' ? 'authorization' : 'x-warder-gateway-key'
+  let key = pathKey
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== name) continue
+    const value = (rawHeaders[i + 1] ?? '').trim()
+    const given = source === 'bearer' ? BEARER.exec(value)?.[1] : value
+    if (given === undefined || (key !== undefined && key !== given)) return undefined
+    key = given
+  }
+  return key !== undefined && KEY.test(key) ? findGateway(hash('sha256', key)) : undefined
+}

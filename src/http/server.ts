@@ -1,0 +1,75 @@
+import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Listener, ListenerLimits } from './port.ts'
+
+const CLIENT_ERROR_STATUS: { readonly [code: string]: number } = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+}
+
+/** One request; must not throw. */
+export type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => void
+
+/**
+ * An HTTP/1.1 server with bounds on everything that a client can make big or slow, and an orderly end.
+ *
+ * @param onClientError called for each connection that spoke broken HTTP or was too slow
+ */
+export function createHttpListener(
+  handle: Handle,
+  limits: ListenerLimits,
+  onClientError: () => void,
+): Listener {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMilliseconds,
+      requestTimeout: limits.requestTimeoutMilliseconds,
+      keepAliveTimeout: limits.keepAliveTimeoutMilliseconds,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMilliseconds),
+    },
+    (incoming, outgoing) => {
+      if (isClosing) outgoing.shouldKeepAlive = false
+      handle(incoming, outgoing)
+    },
+  )
+  let isClosing = false
+  server.maxConnections = limits.connectionsMax
+  // The default of 2,000 would cut the list silently, and with it perhaps a second Authorization header.
+  server.maxHeadersCount = 0
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    onClientError()
+    answerClientError(CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400, socket)
+  })
+  return {
+    listen: (host, port) =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, () => {
+          server.off('error', reject)
+          const address = server.address()
+          resolve({ host, port: typeof address === 'object' && address !== null ? address.port : port })
+        })
+      }),
+    close: (graceMilliseconds) =>
+      new Promise((resolve) => {
+        isClosing = true
+        const cut = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
+        server.close(() => {
+          clearTimeout(cut)
+          resolve()
+        })
+        server.closeIdleConnections()
+      }),
+  }
+}
+
+function answerClientError(status: number, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  )
+}
