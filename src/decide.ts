@@ -1,16 +1,206 @@
+import { type LogEntry, makeEntry } from '#decision-log/entry.ts'
+import type { Mask } from '#decision-log/mask.ts'
+import type { LogWriter } from '#decision-log/writer.ts'
+import { guardAfter } from '#guards/after.ts'
+import { guardBefore } from '#guards/before.ts'
+import { mayAssert } from '#identity/assertion.ts'
+import type { Verify } from '#identity/verify.ts'
+import type { Clock } from '#lib/clock.ts'
+import { uuidV7 } from '#lib/uuid.ts'
+import type { Judgement } from '#model/answer.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { AuthorizationRequest, Malformed } from '#model/request.ts'
+import type { Stop, VerifiedIdentity } from '#model/identity.ts'
+import type { DecisionId } from '#model/ids.ts'
+import { REASONS } from '#model/reasons.ts'
+import type { AuthorizationRequest, Dialect, Malformed } from '#model/request.ts'
+import type { State, TenantState } from '#model/state.ts'
+import type { JudgePolicy } from '#policy/judge.ts'
 
 /** The whole path of one request as the edge sees it: never throws, never answers without a log row being accepted. */
 export interface Decider {
   /** Decides one request; in `require` mode its row is durable when the promise resolves. */
   decide(request: AuthorizationRequest, gateway: Gateway): Promise<Decision>
-  /** Logs a request that could not be read; gives the decision (a deny) whose id goes into the answer's header. */
+  /** Logs a request that could not be read as the deny it is; its id goes into the answer's header. */
   refuse(
     malformed: Malformed,
     gateway: Gateway,
-    dialect: AuthorizationRequest['dialect'],
+    dialect: Dialect,
     requestId: string | undefined,
   ): Promise<Decision>
+}
+
+/** The steps of a decision, wired once (src/wire.ts). */
+export interface Steps {
+  readonly clock: Clock
+  readonly state: State
+  readonly freshnessMillisecondsMax: number
+  readonly verify: Verify
+  readonly judgePolicy: JudgePolicy
+  readonly log: LogWriter
+  readonly mask: Mask
+  /** Told about every exception that became a deny; the message stays inside. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** What judging found, with everything that the log wants to know. */
+interface Judged {
+  readonly judgement: Judgement
+  readonly identity?: VerifiedIdentity
+  readonly tenant?: TenantState
+}
+
+/** Builds the product: one request from top to bottom. */
+export function createDecider(steps: Steps): Decider {
+  return {
+    async decide(request, gateway) {
+      const startedAt = performance.now()
+      const judged = await judgeSafely(steps, request, gateway)
+      return await record(steps, { request, gateway, judged, startedAt })
+    },
+    async refuse(malformed, gateway, dialect, requestId) {
+      const request = { ...NOTHING_READ, dialect, requestId, now: steps.clock() }
+      const judged = stopped({ code: malformed.code, message: malformed.message })
+      return await record(steps, { request, gateway, judged, startedAt: performance.now() })
+    },
+  }
+}
+
+/** Steps 1 to 14 of DESIGN.md 2 as a straight line; the first that says no wins. */
+async function judge(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Promise<Judged> {
+  const before = guardBefore(request, gateway, steps.state, request.now, steps.freshnessMillisecondsMax)
+  if (before !== undefined) return stopped(before)
+  const tenant = steps.state.tenant(gateway.tenant)
+  if (tenant === undefined) return stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] })
+
+  const verified = await steps.verify(request, gateway, tenant)
+  if (!verified.ok) return stopped(verified.failure, tenant)
+  const identity = verified.value
+
+  const { release, registry } = tenant
+  if (release === undefined) {
+    return stopped({ code: 'policy.no_release', message: REASONS['policy.no_release'] }, tenant, identity)
+  }
+  const after = guardAfter(identity, tenant)
+  if (after !== undefined) return stopped(after, tenant, identity)
+
+  const trusts = {
+    properties: mayAssert(gateway, request.dialect, 'properties'),
+    context: mayAssert(gateway, request.dialect, 'context'),
+  }
+  const judgement = steps.judgePolicy({ request, identity, gateway, registry, release, trusts })
+  return { judgement, identity, tenant }
+}
+
+/** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */
+async function judgeSafely(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Promise<Judged> {
+  try {
+    return await judge(steps, request, gateway)
+  } catch (error) {
+    steps.onFault(error)
+    const detail = error instanceof Error ? error.name : 'unknown'
+    return stopped({ code: 'internal.fault', message: REASONS['internal.fault'], detail })
+  }
+}
+
+function stopped(stop: Stop, tenant?: TenantState, identity?: VerifiedIdentity): Judged {
+  const judgement: Judgement = {
+    effect: 'deny',
+    reasons: [{ code: stop.code, message: stop.message }],
+    obligations: [],
+    advice: [],
+    expiresAt: undefined,
+    trace: stop.detail === undefined ? {} : { detail: stop.detail },
+  }
+  return { judgement, ...(tenant !== undefined && { tenant }), ...(identity !== undefined && { identity }) }
+}
+
+/** Steps 15 and 16: the answer leaves only with its row; without one it is a deny that says so. */
+async function record(steps: Steps, facts: Recorded): Promise<Decision> {
+  const decision = decisionOf(facts)
+  try {
+    const written = await steps.log.write(entryOf(steps, facts, decision))
+    return written.ok ? decision : unlogged(decision, written.failure)
+  } catch (error) {
+    steps.onFault(error)
+    return unlogged(decision, 'log.unavailable')
+  }
+}
+
+interface Recorded {
+  readonly request: AuthorizationRequest
+  readonly gateway: Gateway
+  readonly judged: Judged
+  readonly startedAt: number
+}
+
+function decisionOf({ request, gateway, judged: { judgement, identity, tenant } }: Recorded): Decision {
+  return {
+    id: uuidV7(request.now) as DecisionId,
+    tenant: gateway.tenant,
+    identity: {
+      ...(identity?.agent !== undefined && { agent: identity.agent.id }),
+      ...(identity?.user !== undefined && { user: identity.user.id }),
+    },
+    effect: judgement.effect,
+    reasons: judgement.reasons.map((reason) => ({
+      ...reason,
+      message: reason.message ?? REASONS[reason.code],
+    })),
+    obligations: judgement.obligations,
+    advice: judgement.advice,
+    release: tenant?.release?.id,
+    stateVersion: tenant?.version ?? 0,
+    decidedAt: request.now,
+    expiresAt: judgement.expiresAt,
+  }
+}
+
+function entryOf(
+  steps: Steps,
+  { request, gateway, judged, startedAt }: Recorded,
+  decision: Decision,
+): LogEntry {
+  const { judgement, identity, tenant } = judged
+  const durationMicroseconds = Math.round((performance.now() - startedAt) * 1000)
+  const sensitiveArguments = sensitiveArgumentsOf(tenant, judgement.trace.tool ?? request.tool)
+  return makeEntry(
+    { request, identity, judgement, decision, gateway, durationMicroseconds, sensitiveArguments },
+    steps.mask,
+  )
+}
+
+/** Names of the arguments that the tool's registration marks as sensitive; their values are masked in the log. */
+function sensitiveArgumentsOf(
+  tenant: TenantState | undefined,
+  tool: string | undefined,
+): ReadonlySet<string> {
+  const marked =
+    tool && tenant?.registry.find({ type: 'Warder::Tool', id: tool })?.attrs['sensitiveArguments']
+  return new Set(Array.isArray(marked) ? marked.map(String) : [])
+}
+
+function unlogged(decision: Decision, code: 'log.unavailable' | 'log.overflow'): Decision {
+  const reasons = [{ code, message: REASONS[code] }]
+  return { ...decision, effect: 'deny', reasons, obligations: [], advice: [], expiresAt: undefined }
+}
+
+const NOTHING_READ: Omit<AuthorizationRequest, 'dialect' | 'requestId' | 'now'> = {
+  traceparent: undefined,
+  tenant: undefined,
+  agent: undefined,
+  user: undefined,
+  subject: undefined,
+  credentials: [],
+  identityHeaders: [],
+  tool: undefined,
+  route: undefined,
+  action: undefined,
+  resource: undefined,
+  arguments: undefined,
+  session: undefined,
+  risk: undefined,
+  context: {},
+  declared: {},
+  supportedObligations: undefined,
 }

@@ -18,6 +18,8 @@ export interface Judgement {
 export interface JudgementTrace {
   /** For operators only: what exactly went wrong. */
   readonly detail?: string
+  /** The tool that was called, where the request named a route or an action. */
+  readonly tool?: string
   /** Policies that were satisfied or errored, per party query, sorted. */
   readonly evaluations?: readonly {
     readonly party: 'agent' | 'user' | 'subject'

@@ -35,6 +35,8 @@ export type Asked =
       /** The same with what was declared; undefined when nothing was. All of these must allow too. */
       readonly withDeclared: readonly PartyQuery[] | undefined
       readonly autonomous: boolean
+      /** The tool that is called; undefined in an own vocabulary. */
+      readonly tool: string | undefined
       readonly views: readonly EntityFactsView[]
       readonly provenance: { readonly [fact: string]: Provenance }
     }

@@ -121,7 +121,11 @@ function traceOf(
       ? { party, satisfied: [], errored: [] }
       : { party, satisfied: outcome.satisfied, errored: outcome.errored },
   )
-  const trace = { evaluations: found, provenance: asked.provenance }
+  const trace = {
+    evaluations: found,
+    provenance: asked.provenance,
+    ...(asked.tool !== undefined && { tool: asked.tool }),
+  }
   return fault === undefined ? trace : { ...trace, detail: fault }
 }
 

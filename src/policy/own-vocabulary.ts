@@ -62,6 +62,7 @@ export function askOwnVocabulary(input: PolicyInput): Asked {
     queries: [base.party],
     withDeclared: overlay === undefined ? undefined : [overlay.party],
     autonomous: false,
+    tool: undefined,
     views: overlay === undefined ? [base.view] : [base.view, overlay.view],
     provenance: {
       subject: subject.provenance,

@@ -67,6 +67,7 @@ function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: To
     queries: plain,
     withDeclared: hasClaims(input) && readsClaims(release, view, plain) ? queries(true) : undefined,
     autonomous: input.identity.user === undefined,
+    tool: tool.id,
     views: [view],
     provenance: provenanceOf(input, toolUid, sensitivity.provenance),
   }
