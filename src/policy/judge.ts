@@ -3,13 +3,13 @@ import type { Judgement, JudgementTrace } from '#model/answer.ts'
 import type { Reason } from '#model/decision.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { Release } from '#model/release.ts'
-import type { Asked, PartyQuery, PolicyInput } from './asked.ts'
+import type { Asked, PartyQuery, PolicyInput } from './ask/asked.ts'
+import { askOwnVocabulary } from './ask/own-vocabulary.ts'
+import { TypeMismatch } from './ask/typed.ts'
+import { askWarderVocabulary } from './ask/warder-vocabulary.ts'
 import { type Combined, combine, deny, type PartyEvaluation } from './combine.ts'
 import { unsupportedObligation } from './obligations.ts'
-import { askOwnVocabulary } from './own-vocabulary.ts'
 import type { Evaluate } from './port.ts'
-import { TypeMismatch } from './typed.ts'
-import { askWarderVocabulary } from './warder-vocabulary.ts'
 
 /** The policy step: from verified facts to allow or deny with obligations. Never throws for anything a caller can send. */
 export type JudgePolicy = (input: PolicyInput) => Judgement

@@ -8,7 +8,7 @@ import {
   type Value,
   type ValueRecord,
 } from '#model/value.ts'
-import type { EntityFacts, FindEntity } from './port.ts'
+import type { EntityFacts, FindEntity } from '#policy/port.ts'
 import { TypeMismatch, toRecord, toValue } from './typed.ts'
 
 const NOTHING: ValueRecord = new Map()

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { cedarTypeName, isActionType } from '#policy/cedar-name.ts'
+import { cedarTypeName, isActionType } from '#policy/ask/cedar-name.ts'
 
 const CEDAR_TYPE = /^[A-Za-z_][A-Za-z0-9_]*(::[A-Za-z_][A-Za-z0-9_]*)*$/
 

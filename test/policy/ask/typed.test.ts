@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SchemaType } from '#model/release.ts'
 import type { Json, Value } from '#model/value.ts'
-import { TypeMismatch, toRecord, toValue } from '#policy/typed.ts'
+import { TypeMismatch, toRecord, toValue } from '#policy/ask/typed.ts'
 
 const LONG: SchemaType = { kind: 'long' }
 const USER: SchemaType = { kind: 'entity', type: 'User' }

@@ -5,9 +5,9 @@ import type { Provenance } from '#model/provenance.ts'
 import type { RegistrySnapshot } from '#model/registry.ts'
 import type { Release } from '#model/release.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
-import type { PartyName } from './combine.ts'
+import type { PartyName } from '#policy/combine.ts'
+import type { Query } from '#policy/port.ts'
 import type { EntityFactsView } from './entity-facts.ts'
-import type { Query } from './port.ts'
 
 /** Everything that the policy step may use. */
 export interface PolicyInput {
