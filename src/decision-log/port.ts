@@ -40,7 +40,11 @@ export interface LogRow {
   readonly hash: string
 }
 
-/** Makes rows durable in one round trip, in order; all or nothing. Rejects when the database did not confirm. */
+/**
+ * Makes rows durable in one round trip, in order; all or nothing. Rejects when the database did not confirm, which leaves
+ * open whether they are stored: the same rows then come again, and those whose `writer` and `sequence` are stored already
+ * must be skipped without an error.
+ */
 export type AppendRows = (rows: readonly LogRow[]) => Promise<void>
 
 /** Filter of a log query; newest first. */

@@ -1,0 +1,104 @@
+import type { Judgement } from '#model/answer.ts'
+import type { Decision } from '#model/decision.ts'
+import type { Gateway } from '#model/gateway.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
+import type { AuthorizationRequest } from '#model/request.ts'
+import type { JsonObject } from '#model/value.ts'
+import { factsOf } from './facts.ts'
+import { jsonObject } from './json-object.ts'
+import { createMaskReport, type Mask } from './mask.ts'
+import type { LogRow } from './port.ts'
+
+/** A row before the writer links it into its chain. */
+export type LogEntry = Omit<LogRow, 'writer' | 'sequence' | 'previous_hash' | 'hash'>
+
+/** What one row is made of. */
+export interface EntryInput {
+  readonly request: AuthorizationRequest
+  /** Undefined when the request was denied before anybody was believed. */
+  readonly identity: VerifiedIdentity | undefined
+  readonly judgement: Judgement
+  readonly decision: Decision
+  readonly gateway: Gateway
+  readonly durationMicroseconds: number
+  /** Names of arguments that the tool's registration marks as sensitive. */
+  readonly sensitiveArguments?: ReadonlySet<string>
+}
+
+/**
+ * The row of one decision. Columns name only parties that were verified or properly asserted; what was merely claimed is
+ * in `facts`. `trace.replayable` is false when something that a policy could read was masked or cut, or when a credential
+ * was refused (credentials are never stored).
+ */
+export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
+  const { request, identity, judgement, decision, gateway } = input
+  const report = createMaskReport()
+  const facts = factsOf(input, mask, report)
+  const { detail, evaluations, provenance } = judgement.trace
+  const isDecidable = identity !== undefined || request.credentials.length === 0
+  const text = (value: string | undefined) => (value === undefined ? null : mask.text(value))
+  const uid = (thing: { readonly type: string; readonly id: string } | undefined) =>
+    thing === undefined ? null : mask.text(`${thing.type}::${thing.id}`)
+  return {
+    ...answerColumns(decision, mask),
+    gateway: gateway.id,
+    dialect: request.dialect,
+    request_id: text(request.requestId),
+    traceparent: text(request.traceparent),
+    agent: text(identity?.agent?.id),
+    user: text(identity?.user?.id),
+    subject: uid(identity?.subject?.uid),
+    tool: text(judgement.trace.tool ?? request.tool),
+    action: text(request.action?.name),
+    resource: uid(request.resource),
+    duration_us: Math.round(input.durationMicroseconds),
+    facts,
+    trace: jsonObject({
+      replayable: isDecidable && report.altered.length === 0,
+      altered: report.altered.length === 0 ? undefined : report.altered,
+      detail: detail === undefined ? undefined : mask.text(detail).slice(0, 4_096),
+      evaluations,
+      provenance,
+      advice: judgement.advice.length === 0 ? undefined : judgement.advice,
+      expires_at: decision.expiresAt,
+    }),
+  }
+}
+
+/** The columns that describe the answer itself. */
+export function answerColumns(
+  decision: Decision,
+  mask: Mask,
+): Pick<
+  LogRow,
+  | 'decision_id'
+  | 'tenant'
+  | 'decided_at'
+  | 'decision'
+  | 'reason'
+  | 'reasons'
+  | 'obligations'
+  | 'policies'
+  | 'release'
+  | 'state_version'
+> {
+  const policies = [
+    ...decision.reasons.flatMap((reason) => reason.policy ?? []),
+    ...decision.obligations.flatMap((obligation) => obligation.policies),
+  ]
+  return {
+    decision_id: decision.id,
+    tenant: decision.tenant,
+    decided_at: new Date(decision.decidedAt).toISOString(),
+    decision: decision.effect,
+    reason: decision.reasons[0]?.code ?? 'internal.fault',
+    reasons: decision.reasons.map(
+      ({ code, policy, message }): JsonObject =>
+        jsonObject({ code, policy, message: message === undefined ? undefined : mask.text(message) }),
+    ),
+    obligations: decision.obligations.map((obligation): JsonObject => jsonObject({ ...obligation })),
+    policies: [...new Set(policies)].sort(),
+    release: decision.release ?? null,
+    state_version: decision.stateVersion,
+  }
+}

@@ -1,0 +1,118 @@
+import type { Gateway } from '#model/gateway.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
+import type { AuthorizationRequest, EntityClaim, PartyClaim } from '#model/request.ts'
+import type { JsonObject } from '#model/value.ts'
+import { jsonObject } from './json-object.ts'
+import type { Mask, MaskReport } from './mask.ts'
+
+/** Layout of `facts`; a replay refuses one that it does not know. */
+export const FACTS_VERSION = 1
+
+/**
+ * Everything about a request that decides it, masked: what was claimed, who was verified, and which gateway asked. With the
+ * row's release and state version it is enough to decide again. Of credentials only the scheme is kept.
+ */
+export function factsOf(
+  input: {
+    readonly request: AuthorizationRequest
+    readonly identity: VerifiedIdentity | undefined
+    readonly gateway: Gateway
+    readonly sensitiveArguments?: ReadonlySet<string>
+  },
+  mask: Mask,
+  report: MaskReport,
+): JsonObject {
+  return {
+    version: FACTS_VERSION,
+    request: requestFacts(input.request, mask, report, input.sensitiveArguments),
+    identity: input.identity === undefined ? null : identityFacts(input.identity, mask, report),
+    gateway: gatewayFacts(input.gateway),
+  }
+}
+
+function requestFacts(
+  request: AuthorizationRequest,
+  mask: Mask,
+  report: MaskReport,
+  sensitive: ReadonlySet<string> | undefined,
+): JsonObject {
+  const masked = (value: JsonObject | undefined, path: string, names?: ReadonlySet<string>) =>
+    value === undefined ? undefined : mask.json(value, path, report, names)
+  const named = (claim: PartyClaim | EntityClaim | undefined, path: string) =>
+    claim &&
+    jsonObject({
+      type: 'type' in claim ? mask.json(claim.type, `${path}.type`, report) : undefined,
+      id: mask.json(claim.id, `${path}.id`, report),
+      properties: masked(claim.properties, `${path}.properties`),
+    })
+  const { action, route, session } = request
+  return jsonObject({
+    dialect: request.dialect,
+    now: request.now,
+    tenant: request.tenant === undefined ? undefined : mask.json(request.tenant, 'tenant', report),
+    agent: named(request.agent, 'agent'),
+    user: named(request.user, 'user'),
+    subject: named(request.subject, 'subject'),
+    credentials: request.credentials.map(({ scheme }) => mask.text(scheme).slice(0, 32)),
+    identity_headers: request.identityHeaders.map((header) =>
+      mask.json([...header], 'identity_headers', report),
+    ),
+    tool: request.tool === undefined ? undefined : mask.json(request.tool, 'tool', report),
+    route: route && masked(jsonObject({ ...route }), 'route'),
+    action: action && {
+      name: mask.json(action.name, 'action.name', report),
+      properties: mask.json(action.properties, 'action.properties', report),
+    },
+    resource: named(request.resource, 'resource'),
+    arguments: masked(request.arguments, 'arguments', sensitive),
+    session: session && mask.json({ id: session.id }, 'session', report),
+    risk: request.risk,
+    context: masked(request.context, 'context'),
+    declared: masked(request.declared, 'declared'),
+    supported_obligations: request.supportedObligations?.map((type) =>
+      mask.json(type, 'supported_obligations', report),
+    ),
+  })
+}
+
+/** Properties are not repeated: they are those of the claims with the same name. */
+function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskReport): JsonObject {
+  const party = (each: VerifiedIdentity['agent'], path: string) =>
+    each && { id: mask.json(each.id, path, report), provenance: each.provenance }
+  const { subject, token, delegation } = identity
+  return jsonObject({
+    tenant: identity.tenant,
+    agent: party(identity.agent, 'identity.agent'),
+    user: party(identity.user, 'identity.user'),
+    subject: subject && {
+      type: subject.uid.type,
+      id: mask.json(subject.uid.id, 'identity.subject', report),
+      provenance: subject.provenance,
+    },
+    delegation: {
+      source: delegation.source,
+      chain: delegation.chain.map(({ issuer, id }) =>
+        jsonObject({ issuer, id: mask.json(id, 'identity.chain', report) }),
+      ),
+    },
+    token: token && {
+      issuer: token.issuer,
+      subject: mask.json(token.subject, 'identity.token.subject', report),
+      id: token.id === undefined ? undefined : mask.text(token.id),
+      expires_at: token.expiresAt,
+      issued_at: token.issuedAt,
+      scopes: token.scopes.map((scope) => mask.json(scope, 'identity.token.scopes', report)),
+    },
+  })
+}
+
+function gatewayFacts(gateway: Gateway): JsonObject {
+  return {
+    id: gateway.id,
+    name: gateway.name,
+    tenant: gateway.tenant,
+    asserts: gateway.asserts === undefined ? null : [...gateway.asserts],
+    user_only: gateway.userOnly,
+    obligations: gateway.obligations === undefined ? null : [...gateway.obligations],
+  }
+}
