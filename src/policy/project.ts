@@ -96,7 +96,7 @@ function visit(work: Work, uid: EntityUid, node: PlanNode): void {
     facts.attrs,
     node.everything || !node.whole ? node : { ...node, whole: false },
   )
-  if (node.tags) writeFields(work, target.tags, facts.tags, EVERYTHING)
+  if (node.tags) writeFields(work, target.tags, facts.tags, node.everything ? EVERYTHING : LEAF)
 }
 
 function readsInside(node: PlanNode): boolean {
@@ -146,15 +146,18 @@ function writeField(
 ): void {
   // A record that is used whole is used with all of its fields' fields.
   const reading = parent.whole && !child.whole ? { ...child, whole: true } : child
-  target[fieldName(name)] = writeValue(work, value, reading, target[name])
+  if (typeof value === 'object' && value.kind === 'record') {
+    const known = target[name]
+    const record = isRecord(known) ? known : emptyRecord()
+    // Attached before it is filled: a reference inside can lead back to this entity, and both write the same record.
+    target[fieldName(name)] = record
+    writeFields(work, record, value.fields, reading)
+  } else {
+    target[fieldName(name)] = writeValue(work, value, reading)
+  }
 }
 
-function writeValue(
-  work: Work,
-  value: Value,
-  node: PlanNode,
-  written: CedarValueJson | undefined,
-): CedarValueJson {
+function writeValue(work: Work, value: Value, node: PlanNode): CedarValueJson {
   if (typeof value !== 'object') return scalarJson(value)
   switch (value.kind) {
     case 'entity':
@@ -164,12 +167,12 @@ function writeValue(
       return scalarJson(value)
     case 'set': {
       const element = node.whole ? node : { ...node, whole: true }
-      return value.elements.map((each) => writeValue(work, each, element, undefined))
+      return value.elements.map((each) => writeValue(work, each, element))
     }
     case 'record': {
-      const target = isRecord(written) ? written : emptyRecord()
-      writeFields(work, target, value.fields, node)
-      return target
+      const record = emptyRecord()
+      writeFields(work, record, value.fields, node)
+      return record
     }
   }
 }
