@@ -1,0 +1,139 @@
+import { z } from 'zod'
+import type { SourceFile } from '#model/release.ts'
+import type { Json } from '#model/value.ts'
+import { type Diagnostic, diagnosticAt, type Finding } from './diagnostic.ts'
+import { LIMITS } from './limits.ts'
+
+/** One test as its file states it (Cedar's own shape, plus `obligations`). */
+export interface FolderTest {
+  readonly name: string
+  readonly request: {
+    readonly principal: string
+    readonly action: string
+    readonly resource: string
+    readonly context: Readonly<Record<string, Json>>
+  }
+  readonly entities: readonly Json[]
+  readonly decision: 'allow' | 'deny'
+  readonly reason?: readonly string[] | undefined
+  readonly num_errors?: number | undefined
+  /** Types of the obligations that the answer carries. */
+  readonly obligations?: readonly string[] | undefined
+}
+
+/** A test with the place where it stands. */
+export interface PlacedTest {
+  readonly test: FolderTest
+  readonly file: SourceFile
+  readonly offset: number
+}
+
+const SCHEMA = z.strictObject({
+  name: z.string().min(1).max(200),
+  request: z.strictObject({
+    principal: z.string().max(2_048),
+    action: z.string().max(2_048),
+    resource: z.string().max(2_048),
+    context: z.record(z.string(), z.json()).default({}),
+  }),
+  entities: z.array(z.json()).default([]),
+  decision: z.enum(['allow', 'deny']),
+  reason: z.array(z.string()).optional(),
+  num_errors: z.int().min(0).optional(),
+  obligations: z.array(z.string()).optional(),
+})
+
+const NESTING_MAX = 100
+
+/** Reads a file of `tests/`: a JSON array of tests. */
+export function readTests(file: SourceFile): {
+  readonly tests: readonly PlacedTest[]
+  readonly diagnostics: readonly Diagnostic[]
+} {
+  const refuse = (offset: number, finding: Finding) => ({
+    tests: [],
+    diagnostics: [diagnosticAt(file, offset, finding)],
+  })
+  const layout = itemOffsets(file.text)
+  if (layout.deepest > NESTING_MAX)
+    return refuse(layout.deepestAt, {
+      code: 'test.syntax',
+      message: `the file is nested deeper than ${NESTING_MAX}`,
+    })
+  let json: unknown
+  try {
+    json = JSON.parse(file.text)
+  } catch (fault) {
+    return refuse(jsonErrorOffset(file.text, fault), {
+      code: 'test.syntax',
+      message: 'the file is not valid JSON',
+    })
+  }
+  if (!Array.isArray(json))
+    return refuse(0, { code: 'test.invalid', message: 'a test file holds an array of tests' })
+  if (json.length > LIMITS.testsPerFile)
+    return refuse(0, {
+      code: 'test.invalid',
+      message: `a test file holds at most ${LIMITS.testsPerFile} tests`,
+    })
+  const tests: PlacedTest[] = []
+  const diagnostics: Diagnostic[] = []
+  for (const [i, item] of json.entries()) {
+    const offset = layout.offsets[i] ?? 0
+    const parsed = SCHEMA.safeParse(item)
+    if (parsed.success && !callsUnknown(item)) tests.push({ test: parsed.data, file, offset })
+    else diagnostics.push(diagnosticAt(file, offset, invalid(parsed.error)))
+  }
+  return { tests, diagnostics }
+}
+
+function invalid(error: z.ZodError | undefined): Finding {
+  const problems = (error?.issues ?? []).map((issue) => `\`${issue.path.join('.')}\`: ${issue.message}`)
+  return {
+    code: 'test.invalid',
+    message: problems.length === 0 ? '`unknown` values are not allowed' : problems.join('; '),
+    help: 'a test has `name`, `request` (`principal`, `action`, `resource`, `context`), `entities` and `decision`; it may have `reason`, `num_errors` and `obligations`',
+  }
+}
+
+/** Whether Cedar's `unknown` is smuggled in as a value: every policy that touches it would be skipped. */
+function callsUnknown(item: unknown): boolean {
+  const queue: unknown[] = [item]
+  while (queue.length > 0) {
+    const next = queue.pop()
+    if (typeof next !== 'object' || next === null) continue
+    if ('fn' in next && next.fn === 'unknown') return true
+    queue.push(...Object.values(next))
+  }
+  return false
+}
+
+/** Offsets of the items of a top level array, and the deepest nesting; works on any text. */
+function itemOffsets(text: string) {
+  const offsets: number[] = []
+  let depth = 0
+  let deepest = 0
+  let deepestAt = 0
+  let previous = ''
+  // Strings, brackets, commas and the rest.
+  for (const match of text.matchAll(/"(?:[^"\\]|\\[\s\S])*"|[[\]{},]|[^\s"[\]{},]+|"/g)) {
+    const [part] = match
+    const opensItem = previous === '[' ? offsets.length === 0 : previous === ','
+    if (depth === 1 && opensItem && part !== ']') offsets.push(match.index)
+    depth += NESTING[part] ?? 0
+    if (depth > deepest) {
+      deepest = depth
+      deepestAt = match.index
+    }
+    previous = part
+  }
+  return { offsets, deepest, deepestAt }
+}
+
+const NESTING: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 }
+
+/** V8 names the position in its message; without one the error is at the end. */
+function jsonErrorOffset(text: string, fault: unknown): number {
+  const position = fault instanceof Error ? /at position (\d+)/.exec(fault.message)?.[1] : undefined
+  return position === undefined ? text.length : Number(position)
+}
