@@ -1,15 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { authzen } from '#gateways/authzen.ts'
+import { authzenMetadata } from '#gateways/authzen-metadata.ts'
+import { forwardAuth } from '#gateways/forward-auth.ts'
 import { native } from '#gateways/native.ts'
 import type { WireResponse } from '#gateways/wire.ts'
 import { type CheckParts, createCheck, httpError, type NamedDialect } from './check.ts'
 import { splitTarget } from './gateway-key.ts'
+import { openApiDocument } from './openapi.ts'
 import type { Listener } from './port.ts'
 import { send } from './send.ts'
 import { createHttpListener } from './server.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 const NATIVE: NamedDialect = { name: 'native', dialect: native }
+const FORWARD_AUTH: NamedDialect = { name: 'forward-auth', dialect: forwardAuth }
 const AUTHZEN: NamedDialect = { name: 'authzen', dialect: authzen }
 
 // Matched against the raw path, byte for byte: nothing is decoded, so nothing can be reached by another spelling.
@@ -18,6 +22,7 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
   ['/v1/decide/batch', NATIVE],
   ['/access/v1/evaluation', AUTHZEN],
   ['/access/v1/evaluations', AUTHZEN],
+  ['/forward-auth', FORWARD_AUTH],
 ])
 
 /** What the decision listener is made of. */
@@ -53,8 +58,21 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
   }
 }
 
-function documentsOf(_publicUrl: string | undefined): ReadonlyMap<string, WireResponse> {
-  return new Map()
+function documentsOf(publicUrl: string | undefined): ReadonlyMap<string, WireResponse> {
+  const documents = new Map([['/openapi.json', document(openApiDocument())]])
+  if (publicUrl !== undefined) {
+    const metadata = authzenMetadata(publicUrl)
+    documents.set(metadata.path, document(metadata.document))
+  }
+  return documents
+}
+
+function document(value: unknown): WireResponse {
+  const headers = [
+    ['content-type', 'application/json'],
+    ['cache-control', 'public, max-age=3600'],
+  ] as const
+  return { status: 200, headers, body: JSON.stringify(value) }
 }
 
 function answerDocument(

@@ -27,7 +27,7 @@ export function splitTarget(target: string): KeyedTarget {
 /**
  * The gateway that a request proves to be, or undefined.
  *
- * INVARIANT: keys are compared by their hash only, and a request that carries two different ones proves nothing.
+ * INVARIANT: keys are compared by their hash only, and a request with two headers or two different keys proves nothing.
  */
 export function authenticateGateway(
   pathKey: string | undefined,
@@ -35,14 +35,21 @@ export function authenticateGateway(
   source: KeySource,
   findGateway: FindGateway,
 ): Gateway | undefined {
-  const name = source === 'bearer' ? 'authorization' : 'x-warder-gateway-key'
+  const values = valuesOf(rawHeaders, source === 'bearer' ? 'authorization' : 'x-warder-gateway-key')
+  if (values.length > 1) return undefined
   let key = pathKey
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.toLowerCase() !== name) continue
-    const value = (rawHeaders[i + 1] ?? '').trim()
-    const given = source === 'bearer' ? BEARER.exec(value)?.[1] : value
-    if (given === undefined || (key !== undefined && key !== given)) return undefined
+  if (values[0] !== undefined) {
+    const given = source === 'bearer' ? BEARER.exec(values[0])?.[1] : values[0]
+    if (given === undefined || (pathKey !== undefined && pathKey !== given)) return undefined
     key = given
   }
   return key !== undefined && KEY.test(key) ? findGateway(hash('sha256', key)) : undefined
+}
+
+function valuesOf(rawHeaders: readonly string[], name: string): readonly string[] {
+  const values: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() === name) values.push((rawHeaders[i + 1] ?? '').trim())
+  }
+  return values
 }

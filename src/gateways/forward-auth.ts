@@ -1,0 +1,70 @@
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Malformed } from '#model/request.ts'
+import { type OriginalCall, readHeaderRequest } from './header-request.ts'
+import { conflict, type HeaderMap, headerMap } from './headers.ts'
+import { denied, statusAnswer } from './status-answer.ts'
+import type { GatewayDialect } from './wire.ts'
+
+const FORWARDED = ['x-forwarded-method', 'x-forwarded-uri'] as const
+const ORIGINAL = ['x-original-method', 'x-original-uri', 'x-original-url'] as const
+const ABSOLUTE = /^https?:\/\/([^/?#]*)(\/.*)$/i
+
+/**
+ * The forward-auth dialect of nginx `auth_request`, Traefik, Caddy, HAProxy and APISIX: a fixed URL, any method, the
+ * original call in `X-Forwarded-Method` and `X-Forwarded-Uri` or in `X-Original-Method` and `X-Original-URI` or
+ * `X-Original-URL`. Exactly one of these families: a second one could come from the client.
+ *
+ * INVARIANT: the status is the decision. 200 is allow; everything else, faults included, is 401 or 403: never another 2xx,
+ * never a redirect, never a 5xx that a gateway may be set to ignore.
+ */
+export const forwardAuth: GatewayDialect = {
+  read(wire, _gateway, now) {
+    const headers = headerMap(wire.rawHeaders)
+    const call = originalCall(headers)
+    return call.ok ? readHeaderRequest('forward-auth', wire, headers, call.value, now) : call
+  },
+  write([answer]) {
+    if (answer === undefined) return denied('internal.fault', undefined)
+    if ('malformed' in answer) return denied(answer.malformed.code, answer.malformed.message)
+    return statusAnswer(answer.decision, () => [])
+  },
+  refuse: ({ code, message }) => denied(code, message),
+}
+
+function originalCall(headers: HeaderMap): Result<OriginalCall, Malformed> {
+  const names = [...FORWARDED, ...ORIGINAL, 'x-forwarded-host', 'x-forwarded-proto']
+  const repeated = names.find((name) => (headers.get(name)?.length ?? 0) > 1)
+  if (repeated !== undefined) return failed(conflict(`the header \`${repeated}\` occurs more than once`))
+  const isForwarded = FORWARDED.some((name) => headers.has(name))
+  const isOriginal = ORIGINAL.some((name) => headers.has(name))
+  if (isForwarded && isOriginal)
+    return failed(conflict('both `x-forwarded-*` and `x-original-*` name the original request'))
+  return isOriginal ? fromOriginal(headers) : fromForwarded(headers)
+}
+
+function fromForwarded(headers: HeaderMap): Result<OriginalCall, Malformed> {
+  const method = headers.get('x-forwarded-method')?.[0]
+  const rawTarget = headers.get('x-forwarded-uri')?.[0]
+  if (method === undefined || rawTarget === undefined)
+    return missing('`x-forwarded-method` and `x-forwarded-uri` must name the original request')
+  return success({ method, rawTarget, host: headers.get('x-forwarded-host')?.[0] })
+}
+
+function fromOriginal(headers: HeaderMap): Result<OriginalCall, Malformed> {
+  const method = headers.get('x-original-method')?.[0]
+  const target = headers.get('x-original-uri')?.[0]
+  const url = headers.get('x-original-url')?.[0]
+  if (target !== undefined && url !== undefined)
+    return failed(conflict('both `x-original-uri` and `x-original-url` are there'))
+  if (method === undefined || (target ?? url) === undefined)
+    return missing('`x-original-method` and `x-original-uri` must name the original request')
+  const forwardedHost = headers.get('x-forwarded-host')?.[0]
+  if (target !== undefined) return success({ method, rawTarget: target, host: forwardedHost })
+  const [, host, rawTarget] = ABSOLUTE.exec(url ?? '') ?? []
+  if (rawTarget === undefined) return success({ method, rawTarget: url ?? '', host: forwardedHost })
+  return success({ method, rawTarget, host })
+}
+
+function missing(message: string): Result<never, Malformed> {
+  return failed({ code: 'request.missing_field', message })
+}

@@ -1,0 +1,98 @@
+import type { Decision } from '#model/decision.ts'
+import { REASONS, type ReasonCode } from '#model/reasons.ts'
+import { headerJson, headerSafe, NONE } from './header-safe.ts'
+import type { WireResponse } from './wire.ts'
+
+type Header = readonly [string, string]
+
+// Response headers of 4 KiB in all are what the smallest default buffer of a gateway takes (nginx, proxy_buffer_size).
+const OBLIGATIONS_LENGTH_MAX = 2_048
+const HEADER_NAME = /^[A-Za-z0-9-]{1,128}$/
+const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+// Names that steer the gateway or this answer; a policy can't set them.
+const STEERING =
+  /^(?:x-warder-.*|x-envoy-.*|x-decision-id|x-request-id|authorization|www-authenticate|set-cookie|location|host|connection|keep-alive|te|trailer|upgrade|expect|content-.*|transfer-encoding|proxy-.*|cache-control|date)$/i
+
+/**
+ * A decision as status and headers. Allow is 200 and nothing else; deny is 401 where a better credential may help, else 403.
+ *
+ * On every allow, never empty: `X-Warder-Agent`, `-User`, `-Tenant`, `-Obligations` (JSON), `-Reason`, and
+ * `X-Warder-Authorization`, `keep` or `strip`: whether the agent's `Authorization` may reach the upstream. The token itself is
+ * never repeated. In nginx:
+ *
+ *     map $warder_authorization $upstream_authorization { keep $http_authorization; default ""; }
+ *     auth_request_set $warder_authorization $upstream_http_x_warder_authorization;
+ *     proxy_set_header Authorization $upstream_authorization;
+ *
+ * @param extra more headers on an allow
+ */
+export function statusAnswer(
+  decision: Decision,
+  extra: (decision: Decision) => readonly Header[],
+): WireResponse {
+  const code = decision.reasons[0]?.code ?? 'internal.fault'
+  if (decision.effect !== 'allow') return denied(code, decision.reasons[0]?.message)
+  const set = setHeaders(decision)
+  const obligations = headerJson(decision.obligations.map(({ type, properties }) => ({ type, properties })))
+  if (set === undefined || obligations.length > OBLIGATIONS_LENGTH_MAX)
+    return denied('obligation.unsupported', undefined)
+  return {
+    status: 200,
+    headers: [
+      ...set,
+      ['x-warder-agent', headerSafe(decision.identity.agent)],
+      ['x-warder-user', headerSafe(decision.identity.user)],
+      ['x-warder-tenant', headerSafe(decision.tenant)],
+      ['x-warder-obligations', decision.obligations.length === 0 ? NONE : obligations],
+      ['x-warder-authorization', isStripped(decision) ? 'strip' : 'keep'],
+      ['x-warder-reason', code],
+      ...extra(decision),
+    ],
+    body: '',
+  }
+}
+
+/** A deny: 401 for missing or invalid credentials, 403 for everything else, faults included. The body may reach the client. */
+export function denied(code: string, message: string | undefined): WireResponse {
+  const challenge = challengeOf(code)
+  const headers: Header[] = [
+    ['content-type', 'application/json'],
+    ['x-warder-reason', code],
+  ]
+  if (challenge !== undefined) headers.push(['www-authenticate', challenge])
+  const text = message ?? (isReason(code) ? REASONS[code] : 'the request was denied')
+  const body = JSON.stringify({ decision: 'deny', error: { code, message: text } })
+  return { status: challenge === undefined ? 403 : 401, headers, body }
+}
+
+/** Whether the agent's credential must not reach the upstream. */
+export function isStripped({ obligations }: Decision): boolean {
+  return obligations.some(({ type }) => type === 'strip_authorization' || type === 'token_exchange')
+}
+
+/** RFC 6750 section 3: no error code when no credential was sent. */
+function challengeOf(code: string): string | undefined {
+  if (code === 'identity.missing' || code === 'credentials.missing') return 'Bearer realm="warder"'
+  if (code === 'token.keys_unavailable') return undefined
+  if (code.startsWith('token.')) return 'Bearer realm="warder", error="invalid_token"'
+  if (code.startsWith('credentials.')) return 'Bearer realm="warder", error="invalid_request"'
+  return undefined
+}
+
+/** Headers that obligations set; undefined when one can't be set: then the obligation is not met and the call must not pass. */
+function setHeaders({ obligations }: Decision): readonly Header[] | undefined {
+  const set = new Map<string, string>()
+  for (const { type, properties } of obligations) {
+    if (type !== 'set_header') continue
+    const { name, value } = properties
+    if (typeof name !== 'string' || typeof value !== 'string') return undefined
+    const key = name.toLowerCase()
+    if (!HEADER_NAME.test(name) || STEERING.test(name) || set.has(key)) return undefined
+    set.set(key, HEADER_VALUE.test(value) ? value : headerSafe(value))
+  }
+  return [...set]
+}
+
+function isReason(code: string): code is ReasonCode {
+  return Object.hasOwn(REASONS, code)
+}

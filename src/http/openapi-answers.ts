@@ -1,0 +1,60 @@
+import { z } from 'zod'
+
+const reason = z.object({
+  code: z.string().meta({ description: 'Stable, machine-readable; see docs/reasons.md.' }),
+  policy: z.string().optional().meta({ description: 'Policy that the reason came from.' }),
+  message: z.string().optional(),
+})
+
+const obligation = z
+  .looseObject({
+    type: z.string().meta({ description: 'From the catalogue in docs/obligations.md.' }),
+    policies: z.array(z.string()).meta({ description: 'Policies that asked for it.' }),
+  })
+  .meta({ description: 'What the gateway must do along with the answer, else treat it as deny.' })
+
+const error = z.object({
+  code: z.string().meta({ description: 'Stable, machine-readable.' }),
+  message: z.string().meta({ description: 'What was wrong and where.' }),
+})
+
+/** Answer of `POST /v1/decide`. */
+export const decideAnswer = z
+  .object({
+    decision: z.enum(['allow', 'deny']),
+    reasons: z.array(reason).meta({ description: 'The first one decided.' }),
+    obligations: z.array(obligation),
+    advice: z.array(z.object({ text: z.string(), policy: z.string() })),
+    decision_id: z.string().meta({ description: 'Equals the header X-Decision-Id and the log field.' }),
+    release: z.string().nullable().meta({ description: 'Content address of the policies that decided.' }),
+    expires_at: z.iso.datetime().nullable().meta({ description: 'Until when an allow may be used.' }),
+  })
+  .meta({ id: 'DecideAnswer' })
+
+/** An error in the native dialect; also what a broken batch item gets. */
+export const errorAnswer = z.object({ decision: z.literal('deny'), error }).meta({ id: 'Error' })
+
+/** Answer of `POST /v1/decide/batch`. */
+export const batchAnswer = z
+  .object({ decisions: z.array(z.union([decideAnswer, errorAnswer])) })
+  .meta({ id: 'DecideBatchAnswer', description: 'In the order of the requests.' })
+
+/** Answer of `POST /access/v1/evaluation`. */
+export const evaluationAnswer = z
+  .object({
+    decision: z.boolean(),
+    context: z
+      .object({
+        obligations: z
+          .array(z.object({ id: z.string(), type: z.string(), properties: z.looseObject({}) }))
+          .optional(),
+        error: z.object({ status: z.literal(400), message: z.string() }).optional(),
+      })
+      .optional(),
+  })
+  .meta({ id: 'EvaluationAnswer' })
+
+/** Answer of `POST /access/v1/evaluations` when it has items; without items it is an EvaluationAnswer. */
+export const evaluationsAnswer = z
+  .object({ evaluations: z.array(evaluationAnswer) })
+  .meta({ id: 'EvaluationsAnswer', description: 'Ends early where the semantic says so.' })
