@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { send } from './http.ts'
+import { freePorts, until } from './ports.ts'
+import { killAll, type Program, processTree, startProgram } from './process.ts'
+
+/** A real server with a database and a data folder of its own. It keeps its ports over restarts. */
+export interface Warder {
+  readonly decisionPort: number
+  readonly adminPort: number
+  readonly extAuthzPort: number
+  /** Runs `warder ...` beside the server; gives stdout. Rejects with stderr when the exit code is not 0. */
+  cli(...args: readonly string[]): Promise<string>
+  /** Runs `warder ... --json` and reads what it prints. */
+  json(...args: readonly string[]): Promise<unknown>
+  /** Starts the server and waits until it is ready. */
+  start(): Promise<void>
+  /** SIGKILL to the server alone. */
+  kill(): Promise<void>
+  /** SIGKILL to the server and to every process of its database at once. */
+  killEverything(): Promise<void>
+  /** SIGTERM; gives the exit code. */
+  stop(): Promise<number | null>
+  /** Everything that this start of the server wrote. */
+  output(): string
+  /** Stops the server and removes its data. */
+  remove(): Promise<void>
+}
+
+const NODE = './node_modules/.bin/node'
+const READY_MILLISECONDS = 60_000
+const CLI_MILLISECONDS = 60_000
+
+/** Starts a server on free ports with an empty data folder. */
+export async function startWarder(settings: Readonly<Record<string, string>> = {}): Promise<Warder> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'warder-e2e-'))
+  // As root the database runs as another user, who must be able to reach its folder.
+  chmodSync(dataDir, 0o755)
+  const [decisionPort = 0, adminPort = 0, extAuthzPort = 0] = await freePorts(3)
+  const env = {
+    ...withoutSettings(process.env),
+    WARDER_DATA_DIR: dataDir,
+    WARDER_LISTEN: `127.0.0.1:${decisionPort}`,
+    WARDER_ADMIN_LISTEN: `127.0.0.1:${adminPort}`,
+    WARDER_EXT_AUTHZ_LISTEN: `127.0.0.1:${extAuthzPort}`,
+    WARDER_LOG_LEVEL: 'warn',
+    ...settings,
+  }
+  let program: Program | undefined
+  const warder: Warder = {
+    decisionPort,
+    adminPort,
+    extAuthzPort,
+    cli: (...args) => runCli(args, env),
+    json: async (...args) => JSON.parse(await runCli([...args, '--json'], env)),
+    async start() {
+      const started = startProgram(NODE, ['src/main.ts', 'serve'], env)
+      program = started
+      await until('the server is ready', READY_MILLISECONDS, async () => {
+        if (!started.isRunning()) throw new Error(`it ended: ${started.output()}`)
+        return (await send(adminPort, { path: '/readyz' })).status === 200
+      })
+    },
+    async kill() {
+      await program?.end('SIGKILL')
+    },
+    async killEverything() {
+      killAll([program?.pid ?? 0, ...processTree(postmasterOf(dataDir))].filter((pid) => pid > 1))
+      await program?.end('SIGKILL')
+    },
+    async stop() {
+      return (await program?.end('SIGTERM')) ?? null
+    },
+    output: () => program?.output() ?? '',
+    async remove() {
+      await warder.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+  await warder.start()
+  return warder
+}
+
+/** The process id in the first line of Postgres' own pid file. */
+function postmasterOf(dataDir: string): number {
+  return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
+}
+
+async function runCli(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+  const options = { env, timeout: CLI_MILLISECONDS, maxBuffer: 256 * 1024 * 1024 }
+  const { stdout } = await promisify(execFile)(NODE, ['src/main.ts', ...args], options)
+  return stdout
+}
+
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('WARDER_')))
+}
