@@ -160,7 +160,7 @@ function tenantFacts({ identity, registry }: PolicyInput, { view }: CallFacts): 
 
 /** What the agent says about itself, plus facts that this gateway is not registered to assert. */
 function claims({ request, trusts }: PolicyInput): ValueRecord {
-  const { goal, task, risk_score: declaredRisk, approved } = request.declared
+  const { goal, task, riskScore: declaredRisk, approved } = request.declared
   const riskScore = trusts.context ? declaredRisk : (request.risk?.score ?? declaredRisk)
   const found = new Map<string, Value>()
   if (typeof goal === 'string') found.set('goal', goal)

@@ -1,0 +1,140 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createDecider, type Decider } from '#decide.ts'
+import type { LogEntry } from '#decision-log/entry.ts'
+import { createMask } from '#decision-log/mask.ts'
+import { createLogWriter } from '#decision-log/writer.ts'
+import { createKeySets } from '#identity/key-sets.ts'
+import { createVerify } from '#identity/verify.ts'
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { Gateway } from '#model/gateway.ts'
+import { type GatewayId, parseTenantId, type TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
+import type { StoredEntity } from '#model/registry.ts'
+import type { PolicyRecord, Release, SourceFile } from '#model/release.ts'
+import type { State, TenantState } from '#model/state.ts'
+import { compileFolder } from '#policy/compile/compile.ts'
+import { createEngine } from '#policy/engine.ts'
+import { createEvaluate } from '#policy/evaluate.ts'
+import { createJudgePolicy } from '#policy/judge.ts'
+import { assembleRelease } from '#policy/release-index.ts'
+import { parseRegistry } from '#registry/parse-registry.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+
+/** Saturday, 21 November 2026, noon UTC: the frozen time of tests. */
+export const NOON = Date.UTC(2026, 10, 21, 12) as EpochMilliseconds
+
+/** The engine is one for a test file: loading it is the dear part. */
+const evaluate = createEvaluate(createEngine())
+
+/** What a world is made of. Policies as a folder's files, or the name of a folder under policies/examples. */
+export interface WorldInput {
+  readonly policies: string | readonly SourceFile[]
+  readonly entities?: readonly StoredEntity[]
+  readonly issuers?: readonly Issuer[]
+  readonly gateway?: Partial<Gateway>
+}
+
+/** One tenant in memory around the real pipeline; only the database is missing. */
+export interface World {
+  readonly decider: Decider
+  readonly gateway: Gateway
+  readonly tenant: TenantState
+  /** Every row that was logged, oldest first. */
+  readonly rows: LogEntry[]
+}
+
+/** Builds a tenant called `name` from a compiled release and a registry. */
+export async function createWorld(name: string, input: WorldInput): Promise<World> {
+  const id = tenantId(name)
+  const gateway: Gateway = {
+    id: '01930000-0000-7000-8000-000000000001' as GatewayId,
+    name: 'test',
+    tenant: id,
+    asserts: undefined,
+    userOnly: false,
+    obligations: undefined,
+    ...input.gateway,
+  }
+  const files =
+    typeof input.policies === 'string' ? folder(`policies/examples/${input.policies}`) : input.policies
+  const entities =
+    input.entities ?? (typeof input.policies === 'string' ? registryOf(input.policies, id) : [])
+  const tenant: TenantState = {
+    id,
+    version: 1,
+    registry: applyEntities(emptyRegistry(), entities, []),
+    release: await releaseOf(files),
+    issuers: input.issuers ?? [],
+  }
+  const rows: LogEntry[] = []
+  const decider = createDecider({
+    clock: () => NOON,
+    state: stateOf(tenant),
+    freshnessMillisecondsMax: 10_000,
+    verify: createVerify({ keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }) }),
+    judgePolicy: createJudgePolicy(evaluate),
+    mask: createMask(new Uint8Array(32)),
+    log: createLogWriter({
+      append: async (batch) => {
+        rows.push(...batch)
+      },
+      mode: 'require',
+      overflow: 'deny',
+      queueMax: 10_000,
+      writer: 'test',
+      onFault: raise,
+    }),
+    onFault: raise,
+  })
+  return { decider, gateway, tenant, rows }
+}
+
+/** A compiled and indexed release; fails the test with the diagnostics when the folder does not compile. */
+export async function releaseOf(files: readonly SourceFile[]): Promise<Release> {
+  const outcome = compileFolder({
+    files,
+    guardrails: folder('policies/guardrails'),
+    warderSchema: readFileSync('policies/schema.cedarschema', 'utf8'),
+  })
+  if (!outcome.ok)
+    throw new Error(outcome.diagnostics.map((d) => `${d.file}:${d.line}: ${d.message}`).join('\n'))
+  async function* batches(policies: readonly PolicyRecord[]) {
+    yield policies
+  }
+  return await assembleRelease(outcome.release, batches(outcome.release.policies))
+}
+
+function raise(fault: unknown): never {
+  throw fault
+}
+
+async function noFetch(): Promise<never> {
+  throw new Error('no test of a world fetches keys')
+}
+
+function stateOf(tenant: TenantState): State {
+  return {
+    tenant: (id) => (id === tenant.id ? tenant : undefined),
+    gatewayByKeyHash: () => undefined,
+    refreshedAt: NOON,
+  }
+}
+
+function folder(path: string): readonly SourceFile[] {
+  return readdirSync(path)
+    .filter((name) => name.endsWith('.cedar') || name.endsWith('.cedarschema'))
+    .map((name) => ({ name, text: readFileSync(join(path, name), 'utf8') }))
+}
+
+function registryOf(example: string, tenant: TenantId): readonly StoredEntity[] {
+  const parsed = parseRegistry(readFileSync(`policies/examples/${example}/registry.json`, 'utf8'), { tenant })
+  if (!parsed.ok) throw new Error(parsed.failure.map(({ path, message }) => `${path}: ${message}`).join('\n'))
+  return parsed.value.entities
+}
+
+function tenantId(name: string): TenantId {
+  const id = parseTenantId(name)
+  if (id === undefined) throw new Error(`${name} is no tenant name`)
+  return id
+}
