@@ -1,0 +1,120 @@
+import type { Page } from '#admin/ports.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { StoredEntity } from '#model/registry.ts'
+import { type EntityUid, uidKey } from '#model/value.ts'
+import { changeTenant } from './changes.ts'
+import type { Sql, Transaction } from './connections.ts'
+import type { Database } from './database.ts'
+import { batchesOf, limitOf, WRITE_BATCH } from './rows.ts'
+
+/** Columns of an entity row. */
+export interface EntityRow {
+  readonly type: string
+  readonly id: string
+  readonly attrs: StoredEntity['attrs']
+  readonly tags: StoredEntity['tags']
+  readonly parents: readonly EntityUid[]
+}
+
+const READ_BATCH = 500
+
+/**
+ * Inserts or replaces entities in one transaction; of two with the same uid the last counts. Replaced versions stay.
+ * @param onProgress called after each batch with the number written so far.
+ */
+export async function putEntities(
+  owner: Sql,
+  tenant: TenantId,
+  given: readonly StoredEntity[],
+  onProgress: (done: number) => void = () => undefined,
+): Promise<{ readonly version: number } | 'tenant_unknown'> {
+  const entities = [...new Map(given.map((entity) => [uidKey(entity.uid), entity])).values()]
+  return await changeTenant(owner, tenant, async (transaction, version) => {
+    let done = 0
+    for (const batch of batchesOf(entities, WRITE_BATCH)) {
+      const uids = batch.map(({ uid }) => uid)
+      await closeVersions(transaction, tenant, version, uids)
+      const rows = batch.map(({ uid, attrs, tags, parents }) => ({ ...uid, attrs, tags, parents }))
+      await transaction`
+        insert into entities (tenant, type, id, version_from, attrs, tags, parents)
+        select ${tenant}::text, type, id, ${version}::bigint, attrs, tags, parents
+        from json_to_recordset(${JSON.stringify(rows)}::text::json)
+          as given (type text, id text, attrs json, tags json, parents json)`
+      done += batch.length
+      onProgress(done)
+    }
+    return { version }
+  })
+}
+
+/** Ends the current versions of these entities; gives how many there were. */
+async function closeVersions(
+  transaction: Transaction,
+  tenant: TenantId,
+  version: number,
+  uids: readonly EntityUid[],
+): Promise<number> {
+  const closed = await transaction`
+    update entities e set version_to = ${version}
+    from json_to_recordset(${JSON.stringify(uids)}::text::json) as given (type text, id text)
+    where e.tenant = ${tenant} and e.type = given.type and e.id = given.id and e.version_to is null`
+  return closed.count
+}
+
+/** Removes entities from the current state; gives how many were there. Their versions stay readable. */
+export async function removeEntities(
+  owner: Sql,
+  tenant: TenantId,
+  uids: readonly EntityUid[],
+): Promise<number> {
+  const outcome = await changeTenant(owner, tenant, async (transaction, version, keep) => {
+    let removed = 0
+    for (const batch of batchesOf(uids, WRITE_BATCH)) {
+      removed += await closeVersions(transaction, tenant, version, batch)
+    }
+    if (removed === 0) keep()
+    return removed
+  })
+  return outcome === 'tenant_unknown' ? 0 : outcome
+}
+
+/** Current entities by type and id; the page key is the id within one type, and `uidKey` over all types. */
+export async function listEntities(
+  sql: Sql,
+  tenant: TenantId,
+  type: string | undefined,
+  page: Page,
+): Promise<readonly StoredEntity[]> {
+  const [first = '', second] = (page.after ?? '').split('\u0000')
+  const after = second === undefined ? { type: type ?? first, id: first } : { type: first, id: second }
+  const rows = await sql<EntityRow[]>`
+    select type, id, attrs, tags, parents from entities
+    where tenant = ${tenant} and version_to is null and (type, id) > (${after.type}, ${after.id})
+      ${type === undefined ? sql`` : sql`and type = ${type}`}
+    order by type, id limit ${limitOf(page)}`
+  return rows.map(toEntity)
+}
+
+/** The registry of `tenant` as it was at a state version, in batches by type and id. */
+export async function* entitiesAt(
+  db: Database,
+  tenant: TenantId,
+  stateVersion: number,
+): AsyncIterable<StoredEntity[]> {
+  const cursor = db.sql<EntityRow[]>`
+    select type, id, attrs, tags, parents from entities
+    where tenant = ${tenant} and version_from <= ${stateVersion}
+      and (version_to is null or version_to > ${stateVersion})
+    order by type, id`.cursor(READ_BATCH)
+  for await (const rows of cursor) yield rows.map(toEntity)
+}
+
+/** An entity from its row. */
+export function toEntity(row: EntityRow): StoredEntity {
+  return {
+    uid: { type: row.type, id: row.id },
+    attrs: row.attrs,
+    tags: row.tags,
+    parents: row.parents,
+  }
+}

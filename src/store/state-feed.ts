@@ -1,0 +1,231 @@
+import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { State, TenantState } from '#model/state.ts'
+import { listenForChanges } from './change-listener.ts'
+import type { Database } from './database.ts'
+import { codeOf, withDeadline } from './faults.ts'
+import { type Assembly, type KeyedGateway, type LoadedTenant, loadTenant } from './tenant-loader.ts'
+
+/** What the feed needs beside the database. */
+export interface FeedParts extends Assembly {
+  readonly clock: Clock
+  /** How often the database is asked, notified or not. Default of the configuration: 500. */
+  readonly pollMilliseconds: number
+  /** Told of everything that went wrong; the feed goes on. */
+  readonly onFault: (error: unknown) => void
+}
+
+/** The live view of the database, and its end. */
+export interface StateFeed {
+  readonly state: State
+  close(): Promise<void>
+}
+
+interface Position {
+  readonly database: string
+  readonly version: number
+}
+
+const STATEMENT_MILLISECONDS = 10_000
+/** After this the connection is given up: a server that vanished without a word would stop the feed for ever. */
+const SILENCE_MILLISECONDS = 15_000
+/** Loading one tenant, however large. */
+const LOAD_MILLISECONDS = 120_000
+/** For so long a tenant that can't be loaded keeps its old state; then it has none and is denied. */
+const FAILING_MILLISECONDS_MAX = 5_000
+/** A release that can't be assembled is tried again this often. */
+const RETRY_BROKEN_MILLISECONDS = 5_000
+
+/**
+ * Loads everything, then follows the database by LISTEN and by polling.
+ *
+ * A tenant's state is built completely beside the old one and then replaced as a whole. `refreshedAt` is the time before
+ * the question whose answer said that nothing newer exists; it stands still while the database can't be asked, and when
+ * it answers with an older version than it did before (a restored backup): what was revoked must not come back.
+ *
+ * @throws when the first load fails.
+ */
+export async function openStateFeed(db: Database, parts: FeedParts): Promise<StateFeed> {
+  const feed = new Feed(db, parts)
+  try {
+    await feed.refresh()
+  } catch (error) {
+    await feed.close()
+    throw error
+  }
+  feed.follow()
+  return { state: feed, close: () => feed.close() }
+}
+
+class Feed implements State {
+  #refreshedAt = 0 as EpochMilliseconds
+  #position: Position | undefined
+  readonly #tenants = new Map<TenantId, LoadedTenant>()
+  readonly #keys = new Map<string, KeyedGateway>()
+  /** Tenants whose active release is broken, and when it was last tried. */
+  readonly #broken = new Map<TenantId, number>()
+  /** Tenants that could not be loaded at all, and since when. */
+  readonly #failing = new Map<TenantId, number>()
+  readonly #db: Database
+  readonly #parts: FeedParts
+  #sql
+  #listener: { close(): Promise<void> } | undefined
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #isAskedAgain: boolean
+  #isClosed: boolean
+
+  constructor(db: Database, parts: FeedParts) {
+    this.#db = db
+    this.#parts = parts
+    this.#sql = this.#open()
+    this.#isAskedAgain = false
+    this.#isClosed = false
+  }
+
+  #open() {
+    return this.#db.pool({ purpose: 'state feed', max: 1, statementTimeout: STATEMENT_MILLISECONDS })
+  }
+
+  get refreshedAt(): EpochMilliseconds {
+    return this.#refreshedAt
+  }
+
+  tenant(id: TenantId): TenantState | undefined {
+    return this.#tenants.get(id)
+  }
+
+  gatewayByKeyHash(hash: string) {
+    const found = this.#keys.get(hash)
+    return found !== undefined && this.#parts.clock() < found.expiresAt ? found.gateway : undefined
+  }
+
+  /** Listens and polls until closed. */
+  follow(): void {
+    this.#listener = listenForChanges(this.#db, () => this.#ask(), this.#parts.onFault)
+    this.#timer = setInterval(() => this.#ask(), this.#parts.pollMilliseconds)
+  }
+
+  /** One refresh at a time; a question during one is answered by another right after it. */
+  #ask(): void {
+    if (this.#isClosed) return
+    if (this.#running !== undefined) {
+      this.#isAskedAgain = true
+      return
+    }
+    this.#running = this.#refreshWhileAsked().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  async #refreshWhileAsked(): Promise<void> {
+    do {
+      this.#isAskedAgain = false
+      try {
+        await this.refresh()
+      } catch (error) {
+        if (!this.#isClosed) this.#parts.onFault(error)
+      }
+    } while (this.#isAskedAgain)
+  }
+
+  /** Brings every tenant to the version that the database has now. */
+  async refresh(): Promise<void> {
+    const askedAt = this.#parts.clock()
+    const position = await this.#within(this.#readPosition())
+    const before = this.#position
+    if (
+      before !== undefined &&
+      (position.database !== before.database || position.version < before.version)
+    ) {
+      throw new Error(
+        `the database went back from state version ${before.version} to ${position.version}; ` +
+          'it may lack revocations: restart to accept it',
+      )
+    }
+    if (position.version !== before?.version) await this.#loadChanged(before?.version ?? -1)
+    await this.#retryTroubled()
+    this.#position = position
+    this.#refreshedAt = askedAt
+  }
+
+  async #readPosition(): Promise<Position> {
+    const [row] = await this.#sql<{ database: string; version: string }[]>`
+      select database::text, version::text from state where id = 1`
+    if (row === undefined) throw new Error('the database has no state row')
+    return { database: row.database, version: Number(row.version) }
+  }
+
+  async #loadChanged(since: number): Promise<void> {
+    const changed = await this.#within(
+      this.#sql<{ tenant: TenantId }[]>`
+        select tenant from tenants where state_version > ${since} order by state_version`.then(
+        (rows) => rows,
+      ),
+    )
+    for (const { tenant } of changed) await this.#load(tenant)
+  }
+
+  async #retryTroubled(): Promise<void> {
+    for (const tenant of this.#failing.keys()) await this.#load(tenant)
+    const now = this.#parts.clock()
+    for (const [tenant, triedAt] of this.#broken) {
+      if (now - triedAt >= RETRY_BROKEN_MILLISECONDS) await this.#load(tenant)
+    }
+  }
+
+  async #load(tenant: TenantId): Promise<void> {
+    const before = this.#tenants.get(tenant)
+    try {
+      const loading = loadTenant(this.#sql, tenant, before, this.#parts)
+      const loaded = await this.#within(loading, LOAD_MILLISECONDS)
+      if (loaded === undefined || this.#isClosed) return
+      this.#failing.delete(tenant)
+      this.#replace(before, loaded)
+    } catch (error) {
+      if (this.#isClosed || codeOf(error) !== undefined) throw error
+      // Not the database's fault, so the other tenants' states must not grow stale over it.
+      this.#suspend(tenant, error)
+    }
+  }
+
+  #replace(before: LoadedTenant | undefined, loaded: LoadedTenant): void {
+    for (const hash of before?.gateways.keys() ?? []) this.#keys.delete(hash)
+    for (const [hash, gateway] of loaded.gateways) this.#keys.set(hash, gateway)
+    this.#tenants.set(loaded.id, loaded)
+    if (loaded.broken === undefined) {
+      this.#broken.delete(loaded.id)
+      return
+    }
+    this.#broken.set(loaded.id, this.#parts.clock())
+    const message = `release \`${loaded.broken.id}\` of tenant \`${loaded.id}\` can't be loaded; the one before stays active`
+    this.#parts.onFault(new Error(message, { cause: loaded.broken.cause }))
+  }
+
+  #suspend(tenant: TenantId, cause: unknown): void {
+    const now = this.#parts.clock()
+    const since = this.#failing.get(tenant) ?? now
+    this.#failing.set(tenant, since)
+    this.#parts.onFault(new Error(`tenant \`${tenant}\` can't be loaded`, { cause }))
+    if (now - since < FAILING_MILLISECONDS_MAX) return
+    for (const hash of this.#tenants.get(tenant)?.gateways.keys() ?? []) this.#keys.delete(hash)
+    this.#tenants.delete(tenant)
+  }
+
+  /** When no answer comes in time, the connection is replaced. */
+  async #within<T>(question: Promise<T>, milliseconds = SILENCE_MILLISECONDS): Promise<T> {
+    const used = this.#sql
+    return await withDeadline(question, milliseconds, 'the database is silent', () => {
+      this.#sql = this.#open()
+      void used.end({ timeout: 0 })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    await this.#listener?.close()
+    await this.#sql.end({ timeout: 1 })
+    await this.#running
+  }
+}

@@ -1,0 +1,30 @@
+import type { AdminStore, Page } from '#admin/ports.ts'
+import type { TenantId } from '#model/ids.ts'
+import { notifyChange } from './changes.ts'
+import type { Sql } from './connections.ts'
+import { instantText, limitOf } from './rows.ts'
+
+/** Adds a tenant; its first state version is that of its creation. */
+export async function addTenant(owner: Sql, tenant: TenantId): Promise<'added' | 'exists'> {
+  return await owner.begin(async (transaction) => {
+    const known = await transaction`select from tenants where tenant = ${tenant}`
+    if (known.length > 0) return 'exists'
+    const [row] = await transaction<
+      { version: string }[]
+    >`update state set version = version + 1 where id = 1 returning version::text`
+    const version = Number(row?.version)
+    const added = await transaction`
+      insert into tenants (tenant, state_version) values (${tenant}, ${version}) on conflict do nothing`
+    if (added.count === 0) return 'exists'
+    await notifyChange(transaction, tenant, version)
+    return 'added'
+  })
+}
+
+/** Tenants by name. */
+export async function listTenants(sql: Sql, page: Page): ReturnType<AdminStore['listTenants']> {
+  const rows = await sql<{ tenant: TenantId; created_at: string; state_version: string }[]>`
+    select tenant, ${instantText(sql, 'created_at')} as created_at, state_version::text from tenants
+    where tenant > ${page.after ?? ''} order by tenant limit ${limitOf(page)}`
+  return rows.map((row) => ({ ...row, state_version: Number(row.state_version) }))
+}
