@@ -79,7 +79,7 @@ export class LogWriter {
   #pump: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #failingSince: number | undefined
-  readonly #life = { isClosed: false }
+  readonly #life: { isClosed: boolean } = { isClosed: false }
   /** Rows that were never queued since the last one that was; the next row says so. */
   #unlogged = 0
   #counts = { written: 0, batches: 0, faults: 0, unavailable: 0, refused: 0, shed: 0 }
