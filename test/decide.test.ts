@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { authzen } from '#gateways/authzen.ts'
 import { native } from '#gateways/native.ts'
-import type { GatewayDialect, WireRequest } from '#gateways/wire.ts'
+import type { GatewayDialect } from '#gateways/wire.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Json } from '#model/value.ts'
-import { createWorld, NOON, type World } from './support/world.ts'
+import { readWith } from './support/ask.ts'
+import { createWorld, type World } from './support/world.ts'
 
 interface Case {
   readonly name: string
@@ -22,19 +23,8 @@ function casesOf(file: string): { readonly tenant: string; readonly cases: reado
   return JSON.parse(readFileSync(`test/cases/${file}.json`, 'utf8'))
 }
 
-function wire(rawUrl: string, body: Json): WireRequest {
-  const rawHeaders = ['content-type', 'application/json']
-  return {
-    method: 'POST',
-    rawUrl,
-    rawHeaders,
-    body: new TextEncoder().encode(JSON.stringify(body)),
-    peer: '',
-  }
-}
-
 async function ask(world: World, dialect: GatewayDialect, url: string, body: Json): Promise<Decision> {
-  const read = dialect.read(wire(url, body), world.gateway, NOON)
+  const read = readWith(dialect, url, body)
   if (!read.ok) throw new Error(read.failure.message)
   const request = read.value.requests[0]
   if (request === undefined) throw new Error('nothing was read')

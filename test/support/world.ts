@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createDecider, type Decider } from '#decide.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import { createMask } from '#decision-log/mask.ts'
+import type { AppendRows } from '#decision-log/port.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { createVerify } from '#identity/verify.ts'
@@ -33,6 +34,10 @@ export interface WorldInput {
   readonly entities?: readonly StoredEntity[]
   readonly issuers?: readonly Issuer[]
   readonly gateway?: Partial<Gateway>
+  /** Makes verification throw, as a bug would. */
+  readonly faulty?: boolean
+  /** Replaces the in-memory log. */
+  readonly append?: AppendRows
 }
 
 /** One tenant in memory around the real pipeline; only the database is missing. */
@@ -72,22 +77,33 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     clock: () => NOON,
     state: stateOf(tenant),
     freshnessMillisecondsMax: 10_000,
-    verify: createVerify({ keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }) }),
+    verify:
+      input.faulty === true
+        ? raise
+        : createVerify({ keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }) }),
     judgePolicy: createJudgePolicy(evaluate),
     mask: createMask(new Uint8Array(32)),
     log: createLogWriter({
-      append: async (batch) => {
-        rows.push(...batch)
-      },
+      append:
+        input.append ??
+        (async (batch) => {
+          rows.push(...batch)
+        }),
       mode: 'require',
       overflow: 'deny',
       queueMax: 10_000,
       writer: 'test',
-      onFault: raise,
+      onFault: () => {},
+      waitMilliseconds: 200,
     }),
-    onFault: raise,
+    onFault: () => {},
   })
   return { decider, gateway, tenant, rows }
+}
+
+/** One policy file of a folder. */
+export function policyFile(text: string): SourceFile {
+  return { name: 'policies.cedar', text }
 }
 
 /** A compiled and indexed release; fails the test with the diagnostics when the folder does not compile. */
