@@ -1,4 +1,5 @@
-import type { EntityClaim, PartyClaim } from '#model/request.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import type { EntityClaim, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { isJsonObject } from './json-body.ts'
 
@@ -6,26 +7,51 @@ const NO_PROPERTIES: JsonObject = {}
 const AGENT_TYPES: ReadonlySet<string> = new Set(['agent', 'Warder::Agent'])
 const USER_TYPES: ReadonlySet<string> = new Set(['user', 'identity', 'Warder::User'])
 
+/** Agent and user; both undefined for a subject of another type. */
+export interface NamedParties {
+  readonly agent: PartyClaim | undefined
+  readonly user: PartyClaim | undefined
+}
+
 /**
- * Agent and user that an AuthZEN subject and context name; both undefined for a subject of another type.
+ * Agent and user that an AuthZEN subject and context name.
  *
  * The three shapes in use: the agent is the subject (user in `properties.delegation.delegator_id` or `context.user`),
  * the user is the subject and the agent is in `context.agent` (COAZ), or in `subject.properties.act.sub` (RFC 8693).
+ * Two places that name different parties are refused: one of them would silently not be asked about.
  */
-export function partiesOf(
-  subject: EntityClaim,
-  context: JsonObject,
-): { readonly agent: PartyClaim | undefined; readonly user: PartyClaim | undefined } {
+export function partiesOf(subject: EntityClaim, context: JsonObject): Result<NamedParties, Malformed> {
   const { type, id, properties } = subject
   if (AGENT_TYPES.has(type)) {
-    const delegator = member(properties['delegation'], 'delegator_id')
-    return { agent: { id, properties }, user: named(delegator) ?? named(context['user']) }
+    const delegator = named(member(properties['delegation'], 'delegator_id'))
+    const user = agreed(delegator, named(context['user']))
+    if (user === 'conflict')
+      return contradiction(
+        '`subject.properties.delegation.delegator_id` and `context.user` name different users',
+      )
+    return success({ agent: { id, properties }, user })
   }
   if (USER_TYPES.has(type)) {
-    const actor = member(properties['act'], 'sub')
-    return { agent: named(context['agent']) ?? named(actor), user: { id, properties } }
+    const actor = named(member(properties['act'], 'sub'))
+    const agent = agreed(named(context['agent']), actor)
+    if (agent === 'conflict')
+      return contradiction('`subject.properties.act.sub` and `context.agent` name different agents')
+    return success({ agent, user: { id, properties } })
   }
-  return { agent: undefined, user: undefined }
+  return success({ agent: undefined, user: undefined })
+}
+
+function agreed(
+  first: PartyClaim | undefined,
+  second: PartyClaim | undefined,
+): PartyClaim | undefined | 'conflict' {
+  return first !== undefined && second !== undefined && first.id !== second.id
+    ? 'conflict'
+    : (first ?? second)
+}
+
+function contradiction(message: string): Result<never, Malformed> {
+  return failed({ code: 'request.wrong_type', message })
 }
 
 function member(value: Json | undefined, key: string): Json | undefined {

@@ -11,6 +11,7 @@ import {
   type WarderContext,
   warderContextSchema,
 } from './authzen-schema.ts'
+import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { readJsonBody } from './json-body.ts'
 import { nativeFields } from './native-schema.ts'
@@ -69,7 +70,11 @@ function readEvaluation(
   const { warder: own, ...context } = parsed.data.context ?? NO_PROPERTIES
   const extension = readExtension(own)
   if (!extension.ok) return extension
-  return success(toRequest(parsed.data, context, extension.value, wire, now))
+  const subject = claim(parsed.data.subject)
+  const parties = partiesOf(subject, context)
+  if (!parties.ok) return parties
+  const named = { ...parties.value, subject }
+  return success(toRequest(parsed.data, named, context, extension.value, wire, now))
 }
 
 /** Our extension is strict, unlike the rest: a misspelt session or risk must not silently not count. */
@@ -82,23 +87,22 @@ function readExtension(value: Json | undefined): Result<WarderContext, Malformed
 }
 
 function toRequest(
-  { subject, action, resource }: Evaluation,
+  { action, resource }: Evaluation,
+  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'subject'>,
   context: JsonObject,
   extension: WarderContext,
   wire: WireRequest,
   now: EpochMilliseconds,
 ): AuthorizationRequest {
-  const subjectClaim = claim(subject)
   const token = extension.credentials?.access_token
-  const { declared, task, risk } = extension
+  const { risk } = extension
   return {
     dialect: 'authzen',
     now,
     requestId: requestIdOf(wire.rawHeaders),
     traceparent: traceparentOf(wire.rawHeaders),
     tenant: extension.tenant,
-    ...partiesOf(subjectClaim, context),
-    subject: subjectClaim,
+    ...named,
     credentials: token === undefined ? [] : [{ scheme: 'bearer', value: token }],
     identityHeaders: [],
     tool: toolOf(action.name, resource),
@@ -109,12 +113,7 @@ function toRequest(
     session: extension.session,
     risk: risk?.score === undefined ? undefined : { score: risk.score },
     context,
-    declared: {
-      ...declared,
-      ...(task?.goal !== undefined && { goal: task.goal }),
-      ...(task?.id !== undefined && { task: task.id }),
-      ...(risk?.declared !== undefined && { riskScore: risk.declared }),
-    },
+    declared: declaredOf(extension),
     supportedObligations: supportedOf(context['supported_obligations']),
   }
 }

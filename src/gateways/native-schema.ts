@@ -45,7 +45,11 @@ export const nativeRequestSchema = z
     tool: z
       .union([
         id('`server/tool`.'),
-        z.strictObject({ server: id('MCP server.'), name: id('Tool on that server.') }),
+        z.strictObject({
+          // With a slash in it two different pairs could spell the same tool id.
+          server: id('MCP server.').regex(/^[^/]*$/, 'must not contain `/`'),
+          name: id('Tool on that server.'),
+        }),
       ])
       .describe('What is called.')
       .optional(),

@@ -3,6 +3,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { Decision } from '#model/decision.ts'
 import type { AuthorizationRequest, Credential, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
+import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { isJsonObject, readJsonBody } from './json-body.ts'
 import { BATCH_ITEMS_MAX, type NativeRequest, nativeFields, nativeRequestSchema } from './native-schema.ts'
@@ -136,16 +137,6 @@ function actionOf({ action }: NativeRequest): AuthorizationRequest['action'] {
 function credentialsOf({ credentials }: NativeRequest): readonly Credential[] {
   const token = credentials?.access_token
   return token === undefined ? [] : [{ scheme: 'bearer', value: token }]
-}
-
-/** Everything declared under the names of the schema's `claimed` record. */
-function declaredOf({ declared, task, risk }: NativeRequest): JsonObject {
-  return {
-    ...declared,
-    ...(task?.goal !== undefined && { goal: task.goal }),
-    ...(task?.id !== undefined && { task: task.id }),
-    ...(risk?.declared !== undefined && { riskScore: risk.declared }),
-  }
 }
 
 function answerOf(item: ItemAnswer): Json {

@@ -21,6 +21,8 @@ export interface CheckParts {
   readonly limits: ListenerLimits
   /** Called for each request that proves no gateway. */
   readonly onUnauthenticated: () => void
+  /** Whether the listener is stopping: then each answer is the last on its connection. */
+  readonly isDraining: () => boolean
 }
 
 /** A dialect with its name. */
@@ -74,7 +76,7 @@ export function createCheck(parts: CheckParts): Check {
 }
 
 async function answerCheck(
-  { decider, clock, metrics, limits }: CheckParts,
+  { decider, clock, metrics, limits, isDraining }: CheckParts,
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   { name, dialect }: NamedDialect,
@@ -98,6 +100,7 @@ async function answerCheck(
     decide: (request) => decider.decide(request, gateway),
     refuse,
   })
+  if (isDraining()) outgoing.shouldKeepAlive = false
   const ids = decisions.map(({ id }) => id)
   send(incoming, outgoing, dialect.write(answers, read.value, wire), ids)
   const seconds = (performance.now() - started) / 1000

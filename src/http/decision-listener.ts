@@ -9,7 +9,7 @@ import { splitTarget } from './gateway-key.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Listener } from './port.ts'
 import { send } from './send.ts'
-import { createHttpListener } from './server.ts'
+import { createHttpListener, type HttpListener } from './server.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 const NATIVE: NamedDialect = { name: 'native', dialect: native }
@@ -26,7 +26,7 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
 ])
 
 /** What the decision listener is made of. */
-export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticated'> {
+export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticated' | 'isDraining'> {
   /** URL under which gateways reach this listener; without one there is no AuthZEN metadata. */
   readonly publicUrl?: string
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
@@ -36,9 +36,13 @@ export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticat
 /** The listener for decisions: native, AuthZEN, forward-auth, metadata, OpenAPI. */
 export function createDecisionListener(parts: DecisionListenerParts): Listener {
   const unauthenticated = countUnauthenticated(parts.onUnauthenticated)
-  const check = createCheck({ ...parts, onUnauthenticated: () => unauthenticated.add() })
+  const check = createCheck({
+    ...parts,
+    onUnauthenticated: () => unauthenticated.add(),
+    isDraining: () => listener.isDraining(),
+  })
   const documents = documentsOf(parts.publicUrl)
-  const listener = createHttpListener(
+  const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
       const target = splitTarget(incoming.url ?? '')
       const path = target.rawUrl.split('?', 1)[0] ?? ''

@@ -2,13 +2,13 @@ import { envoyHttp } from '#gateways/envoy-http.ts'
 import { type CheckParts, createCheck, type NamedDialect } from './check.ts'
 import { splitTarget } from './gateway-key.ts'
 import type { Listener } from './port.ts'
-import { createHttpListener } from './server.ts'
+import { createHttpListener, type HttpListener } from './server.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 const ENVOY: NamedDialect = { name: 'envoy-http', dialect: envoyHttp }
 
 /** What the Envoy listener is made of. */
-export interface ExtAuthzListenerParts extends Omit<CheckParts, 'onUnauthenticated'> {
+export interface ExtAuthzListenerParts extends Omit<CheckParts, 'onUnauthenticated' | 'isDraining'> {
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -20,8 +20,12 @@ export interface ExtAuthzListenerParts extends Omit<CheckParts, 'onUnauthenticat
  */
 export function createExtAuthzListener(parts: ExtAuthzListenerParts): Listener {
   const unauthenticated = countUnauthenticated(parts.onUnauthenticated)
-  const check = createCheck({ ...parts, onUnauthenticated: () => unauthenticated.add() })
-  const listener = createHttpListener(
+  const check = createCheck({
+    ...parts,
+    onUnauthenticated: () => unauthenticated.add(),
+    isDraining: () => listener.isDraining(),
+  })
+  const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
       const rawUrl = incoming.url ?? ''
       // With the key in a header a path that happens to begin with /g/ is the client's own.

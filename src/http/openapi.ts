@@ -152,6 +152,7 @@ function schemas(io: 'input' | 'output', types: readonly z.ZodType[]): JsonObjec
   const made = z.toJSONSchema(registry, {
     io,
     unrepresentable: 'any',
+    override: (context) => (io === 'output' ? tolerate(context.jsonSchema) : undefined),
     uri: (id) => `#/components/schemas/${id}`,
   })
   return parseSchemas(JSON.stringify(made.schemas))
@@ -162,4 +163,9 @@ function parseSchemas(text: string): JsonObject {
   return JSON.parse(text, (key, value: unknown) =>
     key === '$schema' || key === '$id' || (key === 'id' && typeof value === 'string') ? undefined : value,
   ) as JsonObject
+}
+
+/** Readers of answers must expect members that a later version adds. */
+function tolerate(schema: { additionalProperties?: unknown }): void {
+  if (schema.additionalProperties === false) delete schema.additionalProperties
 }

@@ -27,8 +27,13 @@ export function send(
   if (requestId !== undefined) flat.push('x-request-id', requestId)
   if (decisionIds.length > 0) flat.push(DECISION_ID_HEADER, decisionIds.join(', '))
   flat.push('content-length', String(Buffer.byteLength(body)))
-  // A body that was not read would be taken for the next request's start by a careless peer: end the connection.
-  if (!incoming.complete) outgoing.shouldKeepAlive = false
+  // The rest of a body that nobody reads is not worth receiving.
+  if (hasUnreadBody(incoming)) outgoing.shouldKeepAlive = false
   outgoing.writeHead(status, flat)
   outgoing.end(body)
+}
+
+function hasUnreadBody({ complete, headers }: IncomingMessage): boolean {
+  if (complete) return false
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }

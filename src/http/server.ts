@@ -7,6 +7,13 @@ const CLIENT_ERROR_STATUS: { readonly [code: string]: number } = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 }
 
+const SWEEP_MILLISECONDS = 50
+
+/** A listener that says when it began to stop. */
+export interface HttpListener extends Listener {
+  readonly isDraining: () => boolean
+}
+
 /** One request; must not throw. */
 export type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
@@ -19,7 +26,7 @@ export function createHttpListener(
   handle: Handle,
   limits: ListenerLimits,
   onClientError: () => void,
-): Listener {
+): HttpListener {
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytesMax,
@@ -29,11 +36,11 @@ export function createHttpListener(
       connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMilliseconds),
     },
     (incoming, outgoing) => {
-      if (isClosing) outgoing.shouldKeepAlive = false
+      if (isDraining) outgoing.shouldKeepAlive = false
       handle(incoming, outgoing)
     },
   )
-  let isClosing = false
+  let isDraining = false
   server.maxConnections = limits.connectionsMax
   // The default of 2,000 would cut the list silently, and with it perhaps a second Authorization header.
   server.maxHeadersCount = 0
@@ -42,6 +49,7 @@ export function createHttpListener(
     answerClientError(CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400, socket)
   })
   return {
+    isDraining: () => isDraining,
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject)
@@ -53,10 +61,13 @@ export function createHttpListener(
       }),
     close: (graceMilliseconds) =>
       new Promise((resolve) => {
-        isClosing = true
+        isDraining = true
         const cut = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
+        // A connection that was answered in between is idle from then on.
+        const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MILLISECONDS)
         server.close(() => {
           clearTimeout(cut)
+          clearInterval(sweep)
           resolve()
         })
         server.closeIdleConnections()
