@@ -43,7 +43,8 @@ export async function findEnvoy(): Promise<string> {
 export async function findNginx(): Promise<string> {
   let nginx = findProgram('nginx')
   if (nginx === undefined) {
-    if (process.getuid?.() !== 0) throw new Error('nginx is not installed; install it, for example with apt-get')
+    if (process.getuid?.() !== 0)
+      throw new Error('nginx is not installed; install it, for example with apt-get')
     await installPackage('nginx')
     nginx = findProgram('nginx')
   }

@@ -7,6 +7,7 @@ export interface Program {
   /** Everything that it wrote to stdout and stderr. */
   output(): string
   isRunning(): boolean
+  signal(signal: NodeJS.Signals): void
   /** Sends `signal` and waits for the end; gives the exit code, or null after a signal. */
   end(signal: NodeJS.Signals): Promise<number | null>
 }
@@ -29,6 +30,7 @@ export function startProgram(
     pid: child.pid ?? 0,
     output: () => output,
     isRunning: () => child.exitCode === null && child.signalCode === null,
+    signal: (signal) => void child.kill(signal),
     end(signal) {
       if (child.exitCode === null && child.signalCode === null) child.kill(signal)
       return ended

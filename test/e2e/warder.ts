@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -22,8 +22,13 @@ export interface Warder {
   kill(): Promise<void>
   /** SIGKILL to the server and to every process of its database at once. */
   killEverything(): Promise<void>
+  /** Freezes the server: its connections stay, but nothing answers. */
+  pause(): void
+  resume(): void
   /** SIGTERM; gives the exit code. */
   stop(): Promise<number | null>
+  /** Whether the database has not stopped, or not cleanly. */
+  databaseIsRunning(): boolean
   /** Everything that this start of the server wrote. */
   output(): string
   /** Stops the server and removes its data. */
@@ -68,12 +73,17 @@ export async function startWarder(settings: Readonly<Record<string, string>> = {
       await program?.end('SIGKILL')
     },
     async killEverything() {
-      killAll([program?.pid ?? 0, ...processTree(postmasterOf(dataDir))].filter((pid) => pid > 1))
-      await program?.end('SIGKILL')
+      const postmaster = postmasterOf(dataDir)
+      if (program === undefined || postmaster === undefined) throw new Error('it does not run')
+      killAll([program.pid, ...processTree(postmaster)])
+      await program.end('SIGKILL')
     },
+    pause: () => program?.signal('SIGSTOP'),
+    resume: () => program?.signal('SIGCONT'),
     async stop() {
       return (await program?.end('SIGTERM')) ?? null
     },
+    databaseIsRunning: () => postmasterOf(dataDir) !== undefined,
     output: () => program?.output() ?? '',
     async remove() {
       await warder.stop()
@@ -84,9 +94,10 @@ export async function startWarder(settings: Readonly<Record<string, string>> = {
   return warder
 }
 
-/** The process id in the first line of Postgres' own pid file. */
-function postmasterOf(dataDir: string): number {
-  return Number(readFileSync(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0])
+/** The process id in the first line of Postgres' own pid file; undefined when it has stopped cleanly. */
+function postmasterOf(dataDir: string): number | undefined {
+  const file = join(dataDir, 'postgres', 'postmaster.pid')
+  return existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : undefined
 }
 
 async function runCli(args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
