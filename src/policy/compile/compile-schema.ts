@@ -4,6 +4,7 @@ import { type Diagnostic, diagnosticAt } from './diagnostic.ts'
 import { callEngine, flattenErrors, helpOf } from './engine.ts'
 import { joinPieces, type Piece, placeOf } from './mapped-text.ts'
 import { guardSchema, mergeSchema } from './merge-schema.ts'
+import { compareText } from './release-id.ts'
 import { SchemaTooLarge, schemaModel } from './schema-model.ts'
 import { tokens } from './tokens.ts'
 
@@ -54,7 +55,7 @@ export function compileSchema(
   const groups = new Set(model.actions.flatMap((action) => action.groups.map((group) => group.id)))
   const missing = [...tools]
     .filter((id) => !declared.has(id) && !isMisspelt(id, [...declared, ...groups]))
-    .toSorted()
+    .toSorted(compareText)
   const textWith = (wanted?: ReadonlySet<string>) => {
     // At least one tool, so that a batch sees what any tool beside the groups looks like.
     const some = missing.filter((id, i) => wanted === undefined || i === 0 || wanted.has(id))

@@ -1,5 +1,5 @@
 import type { PolicyRecord, ReleaseContent, SchemaModel, SourceFile, Vocabulary } from '#model/release.ts'
-import { checkText } from './check-text.ts'
+import { areaOf, checkFolder } from './check-folder.ts'
 import { compileSchema, type SchemaOutcome } from './compile-schema.ts'
 import { type Diagnostic, diagnosticAt, type Finding } from './diagnostic.ts'
 import { EngineFailure } from './engine.ts'
@@ -8,7 +8,7 @@ import { LIMITS } from './limits.ts'
 import { lintGuardrail } from './lint-guardrail.ts'
 import { namesWarder } from './merge-schema.ts'
 import { type CompiledPolicy, compilePolicy, entitiesOf } from './policy-record.ts'
-import { releaseId, sortedByName } from './release-id.ts'
+import { compareText, releaseId, sortedByName } from './release-id.ts'
 import { runTests, type TestReport } from './run-tests.ts'
 import { splitPolicies } from './split-policies.ts'
 import { validateBatch } from './validate-release.ts'
@@ -48,7 +48,7 @@ export type OnCompileProgress = (progress: CompileProgress) => void
 
 // Small enough for steady progress, and so that a batch's schema holds few of the tools that only policies name:
 // validation costs policies times actions.
-const BATCH = 250
+const BATCH = 80
 const TOOL_TYPE = 'Warder::Action'
 
 /**
@@ -89,14 +89,15 @@ class Compilation {
     this.#input = input
     this.#onProgress = onProgress
     const files = sortedByName(input.files)
-    this.#policyFiles = files.filter((file) => file.name.endsWith('.cedar'))
-    this.#schemaFiles = files.filter((file) => file.name.endsWith('.cedarschema'))
-    this.#testFiles = files.filter((file) => /^tests\/[^/]+\.json$/.test(file.name))
+    this.#policyFiles = files.filter((file) => areaOf(file) === 'policy')
+    this.#schemaFiles = files.filter((file) => areaOf(file) === 'schema')
+    this.#testFiles = files.filter((file) => areaOf(file) === 'test')
     this.current = files[0] ?? { name: '', text: '' }
   }
 
   run(): CompileOutcome {
-    if (!this.#checkFiles()) return { ok: false, diagnostics: this.sorted() }
+    this.#diagnostics.push(...checkFolder(this.#input))
+    if (this.#hasErrors()) return { ok: false, diagnostics: this.sorted() }
     const vocabulary = this.#vocabulary()
     const policies = this.#parse('tenant', this.#policyFiles)
     const guardrails =
@@ -125,47 +126,13 @@ class Compilation {
 
   sorted(): readonly Diagnostic[] {
     return this.#diagnostics.toSorted(
-      (a, b) => compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(a.code, b.code),
+      (a, b) =>
+        compareText(a.file, b.file) || a.line - b.line || a.column - b.column || compareText(a.code, b.code),
     )
   }
 
   #hasErrors(): boolean {
     return this.#diagnostics.some((diagnostic) => diagnostic.severity === 'error')
-  }
-
-  /** False where the files must not be looked into any further. */
-  #checkFiles(): boolean {
-    const { files, guardrails } = this.#input
-    const characters = files.reduce((sum, file) => sum + file.text.length, 0)
-    if (files.length > LIMITS.files || characters > LIMITS.totalCharacters) {
-      this.report(this.current, 0, {
-        code: 'policy.total_too_large',
-        message: `the folder has ${files.length} files with ${characters} characters; the limits are ${LIMITS.files} and ${LIMITS.totalCharacters}`,
-      })
-      return false
-    }
-    for (const file of guardrails) this.#diagnostics.push(...checkText(file, 'policy'))
-    const seen = new Set<string>()
-    for (const file of sortedByName(files)) {
-      const area = this.#areaOf(file)
-      if (area === undefined || seen.has(file.name))
-        this.report({ ...file, text: '' }, 0, {
-          code: 'policy.file_name',
-          message:
-            area === undefined ? 'the file has no place in a policy folder' : 'two files have this name',
-          help: 'a folder holds `*.cedar`, `*.cedarschema` and `tests/*.json`',
-        })
-      else this.#diagnostics.push(...checkText(file, area))
-      seen.add(file.name)
-    }
-    return !this.#hasErrors()
-  }
-
-  #areaOf(file: SourceFile): 'policy' | 'schema' | 'test' | undefined {
-    if (file.name.length > 512 || /\p{Cc}/u.test(file.name)) return undefined
-    if (this.#policyFiles.includes(file)) return 'policy'
-    if (this.#schemaFiles.includes(file)) return 'schema'
-    return this.#testFiles.includes(file) ? 'test' : undefined
   }
 
   #vocabulary(): Vocabulary {
@@ -306,9 +273,4 @@ function toolsOf(policies: readonly CompiledPolicy[]): ReadonlySet<string> {
   for (const { json } of policies)
     for (const { type, id } of entitiesOf(json)) if (type === TOOL_TYPE) ids.add(id)
   return ids
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }

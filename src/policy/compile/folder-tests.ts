@@ -115,22 +115,35 @@ function itemOffsets(text: string) {
   let deepest = 0
   let deepestAt = 0
   let previous = ''
-  // Strings, brackets, commas and the rest.
-  for (const match of text.matchAll(/"(?:[^"\\]|\\[\s\S])*"|[[\]{},]|[^\s"[\]{},]+|"/g)) {
-    const [part] = match
+  for (let i = 0; i < text.length; i += 1) {
+    const character = text.charAt(i)
+    if (JSON_SPACE.test(character)) continue
     const opensItem = previous === '[' ? offsets.length === 0 : previous === ','
-    if (depth === 1 && opensItem && part !== ']') offsets.push(match.index)
-    depth += NESTING[part] ?? 0
+    if (depth === 1 && opensItem && character !== ']') offsets.push(i)
+    if (character === '"') i = skipString(text, i)
+    depth += nestingOf(character)
     if (depth > deepest) {
       deepest = depth
-      deepestAt = match.index
+      deepestAt = i
     }
-    previous = part
+    previous = character
   }
   return { offsets, deepest, deepestAt }
 }
 
-const NESTING: Readonly<Record<string, number>> = { '[': 1, '{': 1, ']': -1, '}': -1 }
+const JSON_SPACE = /[ \t\r\n]/
+
+function nestingOf(character: string): number {
+  if (character === '[' || character === '{') return 1
+  return character === ']' || character === '}' ? -1 : 0
+}
+
+/** Index of the quote that ends the string that begins at `from`, or the end of the text. */
+function skipString(text: string, from: number): number {
+  let i = from + 1
+  while (i < text.length && text[i] !== '"') i += text[i] === '\\' ? 2 : 1
+  return i
+}
 
 /** V8 names the position in its message; without one the error is at the end. */
 function jsonErrorOffset(text: string, fault: unknown): number {

@@ -36,7 +36,13 @@ export function releaseId(
 
 /** Files in the order of their names (code units), the one order of everything in a release. */
 export function sortedByName(files: readonly SourceFile[]): readonly SourceFile[] {
-  return files.toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return files.toSorted((a, b) => compareText(a.name, b.name))
+}
+
+/** Order by code units; the same on every machine. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
 }
 
 function parseReleaseId(text: string): ReleaseId {

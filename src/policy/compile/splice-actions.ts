@@ -207,7 +207,7 @@ function unquote(token: Token): string {
   // Escapes beyond these do not occur in a name of ours, so they can not hide one... unless written as \u or \x.
   return token.text
     .slice(1, -1)
-    .replace(/\\u\{([0-9a-fA-F]{1,6})\}|\\x([0-9a-fA-F]{2})/g, (_, long: string, short: string) =>
-      String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(long ?? short, 16))),
+    .replace(/\\u\{([0-9a-fA-F]{1,6})\}|\\x([0-9a-fA-F]{2})/g, (_, long?: string, short?: string) =>
+      String.fromCodePoint(Math.min(0x10ffff, Number.parseInt(long ?? short ?? '', 16))),
     )
 }
