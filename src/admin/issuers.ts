@@ -1,0 +1,37 @@
+import { type IssuerProblem, parseIssuer } from '#identity/issuer.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import { parseTenantId, type TenantId } from '#model/ids.ts'
+import { type AdminFailure, invalid, tenantUnknown } from './failure.ts'
+import type { AdminStore } from './ports.ts'
+
+/** Why an issuer was not stored; `problems` say where in the file. */
+export interface IssuerFailure extends AdminFailure {
+  readonly problems: readonly IssuerProblem[]
+}
+
+/** Stores the issuer of an `issuer add` file, in place of one with the same name. */
+export async function putIssuer(
+  store: AdminStore,
+  request: { readonly tenant: string; readonly text: string },
+): Promise<Result<{ readonly issuer: string; readonly tenant: TenantId }, IssuerFailure>> {
+  const tenant = parseTenantId(request.tenant)
+  if (tenant === undefined) return failed({ ...tenantUnknown(request.tenant), problems: [] })
+  const issuer = parseIssuer(parseJson(request.text))
+  if (!issuer.ok) {
+    const failure = invalid('issuer.invalid', 'the issuer file has problems; nothing was stored')
+    return failed({ ...failure, problems: issuer.failure })
+  }
+  const stored = await store.putIssuer(tenant, issuer.value)
+  return stored === 'tenant_unknown'
+    ? failed({ ...tenantUnknown(tenant), problems: [] })
+    : success({ issuer: issuer.value.issuer, tenant })
+}
+
+/** The parsed text; undefined, which no parser accepts, when it is not JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

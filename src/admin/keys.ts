@@ -1,0 +1,33 @@
+import { createHash, randomBytes } from 'node:crypto'
+
+/** A secret just made. `key` is shown once; the database keeps `hash` and `hint`. */
+export interface NewKey {
+  readonly key: string
+  /** SHA-256 of the whole key in hex. The key holds 256 random bits, so a slow hash would add nothing. */
+  readonly hash: string
+  /** First characters, enough to recognise the key and far too few to guess it. */
+  readonly hint: string
+}
+
+const RANDOM_BYTES = 32
+const HINT_LENGTH = 10
+
+/** A new gateway key, `wgk_` and 43 characters that need no escaping in a path. */
+export function newGatewayKey(): NewKey {
+  return newKey('wgk_')
+}
+
+/** A new token for administrators, `wat_` and 43 characters. */
+export function newAdminToken(): NewKey {
+  return newKey('wat_')
+}
+
+/** The form in which keys and tokens are stored and looked up. */
+export function hashKey(key: string): string {
+  return createHash('sha256').update(key).digest('hex')
+}
+
+function newKey(prefix: string): NewKey {
+  const key = `${prefix}${randomBytes(RANDOM_BYTES).toString('base64url')}`
+  return { key, hash: hashKey(key), hint: key.slice(0, HINT_LENGTH) }
+}

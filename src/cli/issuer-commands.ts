@@ -1,0 +1,56 @@
+import type { Command } from 'commander'
+import { putIssuer } from '#admin/issuers.ts'
+import { readTextFile } from '#admin/policy-folder.ts'
+import { type CliContext, requireTenant, tenantOf } from './context.ts'
+import { fromAdmin } from './failure.ts'
+import { allPages } from './paging.ts'
+
+/** `warder issuer add|list`. */
+export function addIssuerCommands(program: Command, context: CliContext): void {
+  const issuer = program.command('issuer').description('issuers: whose access tokens are believed')
+  issuer
+    .command('add')
+    .argument('<file>', 'JSON file with issuer, audience and jwks or jwks_uri')
+    .requiredOption('--tenant <tenant>', 'tenant that trusts the issuer')
+    .description('add an issuer, or replace the one of the same name')
+    .action(async (file: string, flags: { readonly tenant: string }, command: Command) => {
+      const output = context.output(command)
+      const text = await readTextFile(file)
+      if (!text.ok) throw fromAdmin(text.failure)
+      await context.database(output, async ({ store }) => {
+        const put = await putIssuer(store, { tenant: flags.tenant, text: text.value })
+        if (!put.ok) {
+          const details = put.failure.problems.map((problem) => ({ ...problem, help: undefined }))
+          throw fromAdmin(put.failure, details)
+        }
+        output.object(put.value, [`added issuer ${put.value.issuer}`])
+      })
+    })
+  issuer
+    .command('list')
+    .requiredOption('--tenant <tenant>', 'tenant whose issuers are listed')
+    .description('list the issuers of a tenant')
+    .action(async (flags: { readonly tenant: string }, command: Command) => {
+      const output = context.output(command)
+      const tenant = tenantOf(flags.tenant)
+      await context.database(output, async ({ store }) => {
+        await requireTenant(store, tenant)
+        await output.list(
+          allPages(
+            (page) => store.listIssuers(tenant, page),
+            (row) => row.issuer,
+          ),
+          [
+            { heading: 'issuer', cell: (row) => row.issuer },
+            { heading: 'audience', cell: (row) => row.audience.join(' ') },
+            { heading: 'algorithms', cell: (row) => row.algorithms.join(' ') },
+            {
+              heading: 'keys',
+              cell: ({ keys }) => (keys.kind === 'remote' ? keys.url : `${keys.keys.length} given`),
+            },
+          ],
+          'no issuers yet; add one with `warder issuer add FILE --tenant TENANT`',
+        )
+      })
+    })
+}

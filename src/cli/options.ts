@@ -1,0 +1,34 @@
+import type { Result } from '#lib/result.ts'
+
+/** Where text goes: a stream, or whatever a test collects with. */
+export interface Sink {
+  write(text: string): unknown
+  readonly isTTY?: boolean | undefined
+}
+
+/** What the commands need to know of the configuration. */
+export interface CliSettings {
+  readonly databaseUrl: string | undefined
+  readonly dataDirectory: string
+}
+
+/** One reason why the environment can't be used. */
+export interface SettingProblem {
+  readonly variable: string
+  readonly message: string
+  readonly help: string
+}
+
+/** What the process gives to its commands. */
+export interface CliOptions {
+  /** Runs the server until it has stopped. */
+  readonly serve: () => Promise<void>
+  readonly env: { readonly [variable: string]: string | undefined }
+  readonly readConfig: (
+    env: Record<string, string | undefined>,
+  ) => Result<CliSettings, readonly SettingProblem[]>
+  readonly stdout: Sink
+  readonly stderr: Sink
+  /** Ends `logs tail`; without one it runs until the process ends. */
+  readonly signal?: AbortSignal | undefined
+}

@@ -1,0 +1,153 @@
+import { Argument, type Command } from 'commander'
+import { activateRelease, pushRelease } from '#admin/push-release.ts'
+import type { CompileOutcome } from '#policy/compile/compile.ts'
+import { compileDirectory } from './compile.ts'
+import type { CliContext } from './context.ts'
+import { renderDiagnostic } from './diagnostic.ts'
+import { CliFailure, EXIT, fromAdmin } from './failure.ts'
+import type { Output } from './output.ts'
+import { addReleaseCommands } from './release-commands.ts'
+
+const FOLDER = new Argument('<dir>', 'folder with *.cedar, *.cedarschema and tests/*.json; not recursive')
+
+/** `warder policy check|test|push|activate|list|show`. */
+export function addPolicyCommands(program: Command, context: CliContext): void {
+  const policy = program.command('policy').description('policies: check, test, publish')
+  addCheck(policy, context)
+  addTest(policy, context)
+  addPush(policy, context)
+  addActivate(policy, context)
+  addReleaseCommands(policy, context)
+}
+
+function addCheck(policy: Command, context: CliContext): void {
+  policy
+    .command('check')
+    .addArgument(FOLDER)
+    .description('parse, guard, validate strictly and run the tests; changes nothing')
+    .action(async (directory: string, _: unknown, command: Command) => {
+      const output = context.output(command)
+      const outcome = await compileDirectory(directory, output)
+      printFindings(outcome, output)
+      const tests = outcome.tests ?? { total: 0, passed: 0, failures: [] }
+      const summary = outcome.ok
+        ? `ok: ${outcome.release.policyCount} policies with guardrails, ${tests.passed} tests passed`
+        : 'not ok'
+      output.object({ ok: outcome.ok, ...findingsOf(outcome), ...releaseOf(outcome), tests }, [summary])
+      requireOk(outcome, output)
+    })
+}
+
+function addTest(policy: Command, context: CliContext): void {
+  policy
+    .command('test')
+    .addArgument(FOLDER)
+    .description('run tests/*.json of the folder and print each failure')
+    .action(async (directory: string, _: unknown, command: Command) => {
+      const output = context.output(command)
+      const outcome = await compileDirectory(directory, output)
+      const { tests } = outcome
+      if (tests === undefined) printFindings(outcome, output)
+      else {
+        for (const { file, name, expected, actual } of tests.failures) {
+          output.note(`failed: ${file}: ${name}\n  expected ${show(expected)}\n  actual   ${show(actual)}`)
+        }
+      }
+      const lines = tests === undefined ? ['not run'] : [`${tests.passed} of ${tests.total} tests passed`]
+      output.object({ ok: outcome.ok, ...findingsOf(outcome), ...tests }, lines)
+      requireOk(outcome, output)
+    })
+}
+
+function addPush(policy: Command, context: CliContext): void {
+  policy
+    .command('push')
+    .addArgument(FOLDER)
+    .requiredOption('--tenant <tenant>', 'tenant that gets the release')
+    .option('--activate', 'make it the active release at once')
+    .description('compile the folder and store it as an immutable release')
+    .action(
+      async (
+        directory: string,
+        flags: { readonly tenant: string; readonly activate?: boolean },
+        command: Command,
+      ) => {
+        const output = context.output(command)
+        const { tenant, activate = false } = flags
+        const outcome = await compileDirectory(directory, output)
+        printFindings(outcome, output)
+        if (!outcome.ok) throw notCompiled(outcome, output)
+        const { release, warnings } = outcome
+        await context.database(output, async ({ store }) => {
+          const pushed = await pushRelease(store, { tenant, release, activate }, (done, total) =>
+            output.progress('store', done, total),
+          )
+          if (!pushed.ok) throw fromAdmin(pushed.failure)
+          const { stored, active, policies, validated } = pushed.value
+          const state = [stored ? 'stored' : 'already stored', active ? 'active' : 'not active']
+          output.object({ ...pushed.value, warnings }, [
+            release.id,
+            `${state.join(', ')}; ${policies} policies with guardrails${validated ? '' : '; unvalidated'}`,
+          ])
+        })
+      },
+    )
+}
+
+function addActivate(policy: Command, context: CliContext): void {
+  policy
+    .command('activate')
+    .argument('<release>', 'release id, or its first eight or more digits')
+    .requiredOption('--tenant <tenant>', 'its tenant')
+    .description('make a pushed release the active one on every server')
+    .action(async (name: string, flags: { readonly tenant: string }, command: Command) => {
+      const output = context.output(command)
+      await context.database(output, async ({ store }) => {
+        const activated = await activateRelease(store, { tenant: flags.tenant, name })
+        if (!activated.ok) throw fromAdmin(activated.failure)
+        output.object({ ...activated.value, active: true }, [`activated ${activated.value.release}`])
+      })
+    })
+}
+
+function printFindings(outcome: CompileOutcome, output: Output): void {
+  for (const diagnostic of outcome.ok ? outcome.warnings : outcome.diagnostics) {
+    output.note(`${renderDiagnostic(diagnostic)}\n`)
+  }
+}
+
+function findingsOf(outcome: CompileOutcome): object {
+  const findings = outcome.ok ? outcome.warnings : outcome.diagnostics
+  return {
+    errors: findings.filter(({ severity }) => severity === 'error'),
+    warnings: findings.filter(({ severity }) => severity === 'warning'),
+  }
+}
+
+function releaseOf(outcome: CompileOutcome): object {
+  if (!outcome.ok) return {}
+  const { id, validated, vocabulary, policyCount } = outcome.release
+  return { release: id, validated, vocabulary, policies: policyCount }
+}
+
+/** In JSON the findings are on the standard output already, so only the exit code is left to tell. */
+function requireOk(outcome: CompileOutcome, output: Output): void {
+  if (!outcome.ok) throw notCompiled(outcome, output)
+}
+
+function notCompiled(outcome: CompileOutcome, output: Output): CliFailure {
+  const findings = outcome.ok ? [] : outcome.diagnostics.filter(({ severity }) => severity === 'error')
+  const failure = { code: 'policy.invalid', message: `the folder has ${count(findings.length, 'error')}` }
+  const details = findings.map(({ file, line, column, message, help }) => {
+    return { path: `${file}:${line}:${column}`, message, help }
+  })
+  return new CliFailure(EXIT.wrong, failure, output.json ? details : [])
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}
+
+function show(outcome: object | string): string {
+  return typeof outcome === 'string' ? outcome : JSON.stringify(outcome)
+}

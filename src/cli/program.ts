@@ -1,0 +1,39 @@
+import { Command } from 'commander'
+import { createContext } from './context.ts'
+import { addGatewayCommands } from './gateway-commands.ts'
+import { addIssuerCommands } from './issuer-commands.ts'
+import { addLogsCommands } from './logs-commands.ts'
+import type { CliOptions } from './options.ts'
+import { addPolicyCommands } from './policy-commands.ts'
+import { addRegistryCommands } from './registry-commands.ts'
+import { addTenantCommands } from './tenant-commands.ts'
+
+/**
+ * The command `warder` with all its subcommands. `parseAsync` rejects with a `CommanderError` or a `CliFailure` instead
+ * of ending the process; `runCli` turns both into an exit code.
+ */
+export function createProgram(options: CliOptions): Command {
+  const program = new Command('warder')
+    .description('Warder: policy decision point for AI agents')
+    .option('--json', 'print JSON only')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => options.stdout.write(text),
+      // Usage errors are printed by `runCli`, in the form that `--json` asks for.
+      writeErr: () => undefined,
+      outputError: () => undefined,
+    })
+  const context = createContext(options)
+  program
+    .command('serve')
+    .description('run the server; docs/configuration.md lists its settings')
+    .action(() => options.serve())
+  addPolicyCommands(program, context)
+  addRegistryCommands(program, context)
+  addTenantCommands(program, context)
+  addGatewayCommands(program, context)
+  addIssuerCommands(program, context)
+  addLogsCommands(program, context)
+  return program
+}

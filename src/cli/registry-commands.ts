@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import { importRegistry } from '#admin/import-registry.ts'
+import { readTextFile } from '#admin/policy-folder.ts'
+import { type CliContext, requireTenant, tenantOf } from './context.ts'
+import { fromAdmin } from './failure.ts'
+import { allPages } from './paging.ts'
+
+/** `warder registry import|list`. */
+export function addRegistryCommands(program: Command, context: CliContext): void {
+  const registry = program
+    .command('registry')
+    .description('registry: users, agents, tools, resources and their groups')
+  registry
+    .command('import')
+    .argument('<file>', 'JSON file, see docs/cli.md')
+    .requiredOption('--tenant <tenant>', 'tenant that gets the entities')
+    .description('insert or replace the entities of a file; all of them or none')
+    .action(async (file: string, flags: { readonly tenant: string }, command: Command) => {
+      const output = context.output(command)
+      const text = await readTextFile(file)
+      if (!text.ok) throw fromAdmin(text.failure)
+      await context.database(output, async ({ store }) => {
+        const imported = await importRegistry(
+          store,
+          { tenant: flags.tenant, text: text.value },
+          (done, total) => output.progress('import', done, total),
+        )
+        if (!imported.ok) throw fromAdmin(imported.failure, imported.failure.problems)
+        output.object(imported.value, [`imported ${imported.value.entities} entities`])
+      })
+    })
+  registry
+    .command('list')
+    .requiredOption('--tenant <tenant>', 'tenant whose entities are listed')
+    .option('--type <type>', 'only one entity type, such as Warder::Agent')
+    .description('list entities in the order of type and id')
+    .action(async (flags: { readonly tenant: string; readonly type?: string }, command: Command) => {
+      const output = context.output(command)
+      const tenant = tenantOf(flags.tenant)
+      await context.database(output, async ({ store }) => {
+        await requireTenant(store, tenant)
+        await output.list(
+          allPages(
+            (page) => store.listEntities(tenant, flags.type, page),
+            ({ uid }) => `${uid.type}\u0000${uid.id}`,
+          ),
+          [
+            { heading: 'type', cell: ({ uid }) => uid.type },
+            { heading: 'id', cell: ({ uid }) => uid.id },
+            { heading: 'parents', cell: ({ parents }) => parents.map(({ id }) => id).join(' ') || '-' },
+            { heading: 'attributes', cell: ({ attrs }) => JSON.stringify(attrs) },
+          ],
+          'no entities',
+        )
+      })
+    })
+}

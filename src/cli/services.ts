@@ -1,0 +1,77 @@
+import type { AdminStore } from '#admin/ports.ts'
+import type { QueryLog } from '#decision-log/port.ts'
+import { CliFailure, EXIT } from './failure.ts'
+import type { CliOptions, CliSettings } from './options.ts'
+import type { Output } from './output.ts'
+
+/** What commands do their work with while the database is open. */
+export interface Services {
+  readonly store: AdminStore
+  readonly log: QueryLog
+}
+
+/** The settings that commands need; every problem of the environment at once. */
+export function settingsOf(options: CliOptions): CliSettings {
+  const settings = options.readConfig({ ...options.env })
+  if (settings.ok) return settings.value
+  throw new CliFailure(
+    EXIT.usage,
+    { code: 'config.invalid', message: 'the environment has settings that can not be used' },
+    settings.failure.map(({ variable, message, help }) => ({ path: variable, message, help })),
+  )
+}
+
+/**
+ * Opens the database, beside a running server or alone, does `work` and closes it again.
+ * @throws {CliFailure} `database.unavailable` when it can't be opened or stops answering
+ */
+export async function withDatabase<Outcome>(
+  options: CliOptions,
+  output: Output,
+  work: (services: Services) => Promise<Outcome>,
+): Promise<Outcome> {
+  const settings = settingsOf(options)
+  // Loaded only now: the driver and the migrations would slow down `--help` and the commands that need no database.
+  const [{ openDatabase }, { createAdminStore }, { createQueryLog }, faults] = await Promise.all([
+    import('#store/database.ts'),
+    import('#store/admin-store.ts'),
+    import('#store/decisions.ts'),
+    import('#store/faults.ts'),
+  ])
+  const database = await openDatabase({
+    url: settings.databaseUrl,
+    dataDir: settings.dataDirectory,
+    applicationName: 'warder cli',
+    onProgress: (text) => output.note(text),
+  }).catch((fault: unknown) => {
+    throw unavailable(fault, settings)
+  })
+  try {
+    return await work({ store: createAdminStore(database), log: createQueryLog(database) })
+  } catch (fault) {
+    // Classes of SQLSTATE: out of resources, operator intervention (also timeouts), system error.
+    const failing = /^(?:53|57|58)/.test(faults.codeOf(fault) ?? '')
+    throw failing || faults.isConnectionLoss(fault) ? unavailable(fault, settings) : fault
+  } finally {
+    await database.close()
+  }
+}
+
+function unavailable(fault: unknown, settings: CliSettings): CliFailure {
+  const reason = fault instanceof Error ? fault.message : 'it did not answer'
+  const help =
+    settings.databaseUrl === undefined
+      ? `the embedded database lives in ${settings.dataDirectory} (WARDER_DATA_DIR)`
+      : 'check WARDER_DATABASE_URL and that the server can be reached'
+  const message = `the database is not available: ${withoutSecrets(reason, settings.databaseUrl)}`
+  return new CliFailure(EXIT.database, { code: 'database.unavailable', message, help })
+}
+
+// INVARIANT: a message of the driver never shows the connection string or the password in it.
+function withoutSecrets(text: string, url: string | undefined): string {
+  if (url === undefined) return text
+  const password = URL.parse(url)?.password ?? ''
+  return [url, password, decodeURIComponent(password)]
+    .filter((secret) => secret !== '')
+    .reduce((clean, secret) => clean.replaceAll(secret, '…'), text)
+}
