@@ -16,6 +16,8 @@ import type { PolicySource } from './split-policies.ts'
 /** A policy as the engine understood it. */
 export interface CompiledPolicy {
   readonly source: PolicySource
+  /** A valid `@id`, where it has one. */
+  readonly id: string | undefined
   readonly json: PolicyJson
   /** Undefined where the policy has errors. */
   readonly record: PolicyRecord | undefined
@@ -52,6 +54,7 @@ export function compilePolicy(
   const failing = diagnostics.some((diagnostic) => diagnostic.severity === 'error')
   return {
     source,
+    id: annotated.id,
     json,
     diagnostics,
     record: failing ? undefined : recordOf(source, json, origin, scope, annotated),
