@@ -7,6 +7,7 @@ import {
   credentialsOf,
   type HeaderMap,
   identityHeadersOf,
+  isEncoded,
   requestIdOf,
   traceparentOf,
 } from './headers.ts'
@@ -33,7 +34,7 @@ export function readHeaderRequest(
   call: OriginalCall,
   now: EpochMilliseconds,
 ): Result<ReadRequest, Malformed> {
-  const objection = checkHeaders(headers) ?? checkBody(wire, headers) ?? checkCall(call)
+  const objection = checkHeaders(headers) ?? checkBody(wire) ?? checkCall(call)
   if (objection !== undefined) return failed(objection)
   const path = readRawPath(call.rawTarget)
   if (!path.ok) return path
@@ -75,11 +76,8 @@ function checkCall({ method, host }: OriginalCall): Malformed | undefined {
   return undefined
 }
 
-/** A body that is not plain, or not whole, can't be what the upstream will see. */
-function checkBody({ body }: WireRequest, headers: HeaderMap): Malformed | undefined {
-  const encodings = headers.get('content-encoding') ?? []
-  const isEncoded = encodings.some((value) => value.trim().toLowerCase() !== 'identity')
-  if (isEncoded && body.length > 0)
-    return { code: 'request.unsupported_encoding', message: 'the body has a content encoding' }
-  return undefined
+/** A body that is not plain can't be what the upstream will see. */
+function checkBody({ body, rawHeaders }: WireRequest): Malformed | undefined {
+  if (body.length === 0 || !isEncoded(rawHeaders)) return undefined
+  return { code: 'request.unsupported_encoding', message: 'the body has a content encoding' }
 }

@@ -41,6 +41,15 @@ export function onlyValue(rawHeaders: readonly string[], name: string): string |
   return found
 }
 
+/** Whether any `Content-Encoding` says that the body is not what it looks like. */
+export function isEncoded(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.toLowerCase() !== 'content-encoding') continue
+    if (rawHeaders[i + 1]?.trim().toLowerCase() !== 'identity') return true
+  }
+  return false
+}
+
 /** The gateway's `X-Request-ID`: 1 to 128 printable characters, else it counts as absent. */
 export function requestIdOf(rawHeaders: readonly string[]): string | undefined {
   const value = onlyValue(rawHeaders, 'x-request-id')

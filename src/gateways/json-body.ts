@@ -2,7 +2,7 @@ import { type JsonFault, scanJson } from '#lib/json-scan.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Malformed } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
-import { onlyValue } from './headers.ts'
+import { isEncoded, onlyValue } from './headers.ts'
 import type { WireRequest } from './wire.ts'
 
 const JSON_MEDIA_TYPE = /^application\/json[\t ]*(?:;[\t ]*charset[\t ]*=[\t ]*"?utf-8"?[\t ]*)?;?$/i
@@ -17,8 +17,7 @@ export function readJsonBody(wire: WireRequest): Result<JsonObject, Malformed> {
   const type = onlyValue(wire.rawHeaders, 'content-type')
   if (type === undefined || !JSON_MEDIA_TYPE.test(type.trim()))
     return refused('request.unsupported_media_type', 'send the body with `content-type: application/json`')
-  const encoding = onlyValue(wire.rawHeaders, 'content-encoding')
-  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
+  if (isEncoded(wire.rawHeaders))
     return refused('request.unsupported_encoding', 'send the body without `content-encoding`')
   return parseJsonObject(wire.body)
 }
