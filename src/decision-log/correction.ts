@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { uuidV7 } from '#lib/uuid.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { LogEntry } from './entry.ts'
 
@@ -19,7 +19,11 @@ export function withheld(entry: LogEntry): LogEntry {
 /** The row that takes back one that may be stored already: a deny of its own that names the decision it corrects. */
 export function correctionOf(entry: LogEntry): LogEntry {
   const row = withheld(entry)
-  return { ...row, decision_id: randomUUID(), trace: { ...row.trace, corrects: entry.decision_id } }
+  return {
+    ...row,
+    decision_id: uuidV7(Date.parse(entry.decided_at)),
+    trace: { ...row.trace, corrects: entry.decision_id },
+  }
 }
 
 /** A row that also tells how many decisions before it could not be logged at all. */

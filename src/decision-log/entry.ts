@@ -25,20 +25,23 @@ export interface EntryInput {
   readonly sensitiveArguments?: ReadonlySet<string>
 }
 
+const COLUMN_CHARACTERS_MAX = 512
+
 /**
  * The row of one decision. Columns name only parties that were verified or properly asserted; what was merely claimed is
  * in `facts`. `trace.replayable` is false when something that a policy could read was masked or cut, or when a credential
- * was refused (credentials are never stored).
+ * was refused (credentials are never stored), or when the request could not be read.
  */
 export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
   const { request, identity, judgement, decision, gateway } = input
   const report = createMaskReport()
   const facts = factsOf(input, mask, report)
   const { detail, evaluations, provenance } = judgement.trace
-  const isDecidable = identity !== undefined || request.credentials.length === 0
-  const text = (value: string | undefined) => (value === undefined ? null : mask.text(value))
+  const isUnread = identity === undefined && decision.reasons[0]?.code.startsWith('request.') === true
+  const isDecidable = !isUnread && (identity !== undefined || request.credentials.length === 0)
+  const text = (value: string | undefined) => (value === undefined ? null : columnText(value, mask))
   const uid = (thing: { readonly type: string; readonly id: string } | undefined) =>
-    thing === undefined ? null : mask.text(`${thing.type}::${thing.id}`)
+    thing === undefined ? null : columnText(`${thing.type}::${thing.id}`, mask)
   return {
     ...answerColumns(decision, mask),
     gateway: gateway.id,
@@ -66,7 +69,7 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
 }
 
 /** The columns that describe the answer itself. */
-export function answerColumns(
+function answerColumns(
   decision: Decision,
   mask: Mask,
 ): Pick<
@@ -101,4 +104,9 @@ export function answerColumns(
     release: decision.release ?? null,
     state_version: decision.stateVersion,
   }
+}
+
+/** Columns are indexed, and an index takes no more than about 2,700 bytes; `facts` keep what is cut here. */
+function columnText(value: string, mask: Mask): string {
+  return mask.text(value).slice(0, COLUMN_CHARACTERS_MAX).toWellFormed()
 }

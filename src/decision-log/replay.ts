@@ -21,12 +21,11 @@ export interface Replay {
 /**
  * Rebuilds what a row's decision was made from. Together with the row's release and state version it decides again.
  *
- * @returns why not, for a row whose facts were masked, cut, refused as unreadable, or of another layout.
+ * @returns why not, for a row that holds masked or cut facts, a refused credential, an unreadable request, or another layout.
  */
 export function requestFromRow(row: LogRow): Result<Replay, string> {
   if (row.facts['version'] !== FACTS_VERSION) return failed('the facts have an unknown layout')
-  if (row.facts['refused'] !== undefined) return failed('the request could not be read')
-  if (row.trace['replayable'] !== true) return failed('facts of this request were masked or left out')
+  if (row.trace['replayable'] !== true) return failed('the row does not hold everything that decided it')
   const facts = objectAt(row.facts, 'request')
   const gateway = objectAt(row.facts, 'gateway')
   if (facts === undefined || gateway === undefined) return failed('the facts are incomplete')

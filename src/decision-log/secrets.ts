@@ -5,13 +5,14 @@ const SENSITIVE_PARTS =
   /passw(?:or)?d|passphrase|passcode|secret|token|authorization|apikey|accesskey|privatekey|signingkey|encryptionkey|cookie|credential|bearer|jwt|dpop|sessionid|otp$|^pin$|cvv|cvc$|^auth$/
 const COUNT_OF_TOKENS = /tokens?(?:count|limit|max)?$|^(?:max|min|num)tokens?/
 
-/** Text that is a credential by its looks: JWTs, authorization values, private keys, well-known key prefixes. */
+/** Text that is a credential by its looks: JWTs, authorization values, private keys, well-known key prefixes, ours too. */
 const CREDENTIALS = [
   /eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)*/g,
   /\b(?:bearer|basic|dpop|gnap|negotiate) +[\w.~+/=-]{8,}/gi,
   /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g,
   /\b(?:gh[pousr]|github_pat|glpat|xox[abeoprs])[-_][\w-]{16,}/g,
   /\b(?:[srp]k[-_](?:live|test|proj|ant)[-_][\w-]{8,}|sk-[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{36})/g,
+  /\b(?:wgk|wat)_[\w-]{16,}/g,
   /\bA(?:KIA|SIA)[A-Z0-9]{16}\b/g,
   /\bAIza[\w-]{35}/g,
 ]

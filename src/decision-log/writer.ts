@@ -25,7 +25,7 @@ export interface LogWriterParts {
   readonly onFault: (fault: unknown) => void
   /** How long a write may wait for its row. Default 2,000. */
   readonly waitMilliseconds?: number
-  /** How long one append may take before it is tried again. Default 5,000. */
+  /** How long one append may take before it is tried again. Default 12,000, more than the store takes. */
   readonly appendMilliseconds?: number
 }
 
@@ -192,7 +192,7 @@ export class LogWriter {
     try {
       await Promise.race([
         this.#parts.append(rows),
-        delay(this.#parts.appendMilliseconds ?? 5_000, undefined, { signal }).then(() => {
+        delay(this.#parts.appendMilliseconds ?? 12_000, undefined, { signal }).then(() => {
           throw new Error('the append was not confirmed in time')
         }),
       ])

@@ -12,10 +12,11 @@ export interface NamedParties {
 }
 
 /** Headers that carry a party, by the party they carry. */
-const PARTY_HEADERS: ReadonlyMap<string, 'agent' | 'user' | 'tenant'> = new Map([
+const PARTY_HEADERS: ReadonlyMap<string, 'agent' | 'user' | 'tenant' | 'subject'> = new Map([
   ['x-warder-agent', 'agent'],
   ['x-warder-user', 'user'],
   ['x-warder-tenant', 'tenant'],
+  ['x-warder-subject', 'subject'],
 ])
 
 /**
@@ -23,7 +24,7 @@ const PARTY_HEADERS: ReadonlyMap<string, 'agent' | 'user' | 'tenant'> = new Map(
  * sent twice with different values, are `identity.mismatch`.
  */
 export function readNamedParties(request: AuthorizationRequest): Result<NamedParties, Stop> {
-  const inHeaders: { agent?: string; user?: string; tenant?: string } = {}
+  const inHeaders: { agent?: string; user?: string; tenant?: string; subject?: string } = {}
   for (const [name, value] of request.identityHeaders) {
     const party = PARTY_HEADERS.get(name)
     if (party === undefined) continue
@@ -41,11 +42,19 @@ export function readNamedParties(request: AuthorizationRequest): Result<NamedPar
   return success({
     agent: agent ?? claim(inHeaders.agent),
     user: user ?? claim(inHeaders.user),
-    subject,
+    subject: subject ?? subjectClaim(inHeaders.subject),
     tenant: tenant ?? inHeaders.tenant,
   })
 }
 
 function claim(id: string | undefined): PartyClaim | undefined {
   return id === undefined || id === '' ? undefined : { id, properties: {} }
+}
+
+/** `type::id`, split at the last `::`. Without a type it names nobody. */
+function subjectClaim(text: string | undefined): EntityClaim | undefined {
+  const at = text?.lastIndexOf('::') ?? -1
+  return text === undefined || at < 1
+    ? undefined
+    : { type: text.slice(0, at), id: text.slice(at + 2), properties: {} }
 }
