@@ -74,6 +74,16 @@ describe('the projection', () => {
     })
   })
 
+  test('a record that one policy uses whole stays whole where another reads one field far inside', () => {
+    const nested = facts(uid('A::"p"'), { home: record({ at: record({ x: 1, y: 2 }), zip: 'z' }) })
+    const conditions = ['principal.home.at.x == 1', 'context.home == principal.home']
+    for (const order of [conditions, conditions.toReversed()]) {
+      expect(projected(order, query([nested]))).toMatchObject({
+        entities: [{ attrs: { home: { at: { x: 1, y: 2 }, zip: 'z' } } }],
+      })
+    }
+  })
+
   test('keeps both parts of a record whose reference leads back to its own entity', () => {
     const own = facts(uid('A::"p"'), { home: record({ city: 'c', host: reference('A::"p"'), zip: 'z' }) })
     const sent = projected(['principal.home.host.home.zip == principal.home.city'], query([own]))

@@ -36,9 +36,11 @@ export function booleanExpression(env: Env, depth: number): string {
   const leaves = [
     comparison,
     equality,
+    recordEquality,
     presence,
     guarded,
     pattern,
+    membership,
     membership,
     typeTest,
     tagTest,
@@ -71,6 +73,23 @@ function equality(env: Env, depth: number): string {
   const left = walk(env)
   const right = env.random.chance(0.8) ? expression(env, left.type, depth) : walk(env).text
   return `(${left.text} ${env.random.pick(['==', '!='])} ${right})`
+}
+
+/** One record of two entities, compared whole or by a field: both in one set need the whole and a part of it. */
+function recordEquality(env: Env, depth: number): string {
+  const { random, schema } = env
+  const records = [...schema.types.values()].flatMap((type) =>
+    [...type.attrs].flatMap(([name, attr]) =>
+      attr.type.kind === 'record' ? [{ holder: type.name, name, attrs: attr.type.attrs }] : [],
+    ),
+  )
+  if (records.length === 0) return equality(env, depth)
+  const { holder, name, attrs } = random.pick(records)
+  const field =
+    attrs.size === 0 || random.chance(0.5) ? '' : `[${JSON.stringify(random.pick([...attrs.keys()]))}]`
+  const side = (): string =>
+    `${expression(env, { kind: 'entity', type: holder }, depth)}[${JSON.stringify(name)}]${field}`
+  return `(${side()} == ${side()})`
 }
 
 function presence(env: Env): string {

@@ -40,7 +40,7 @@ export function generateFacts(random: Random, schema: GenSchema): GenFacts {
     if (uid === undefined || type === undefined || random.chance(0.15)) continue
     const parents = random.some(
       order.slice(i + 1).filter((other) => type.parents.includes(other.type)),
-      0.3,
+      0.5,
     )
     const attrs = generateRecord(random, type.attrs, pool)
     const tags = generateTags(random, type.tags, pool)
