@@ -1,0 +1,233 @@
+import { createHash } from 'node:crypto'
+import { type Logger, pino } from 'pino'
+import { installationSecret } from '#admin/installation-secret.ts'
+import type { AdminStore } from '#admin/ports.ts'
+import type { DemoCredentials } from '#admin/seed-demo.ts'
+import { seedDemo } from '#admin/seed-demo.ts'
+import type { Config } from '#config.ts'
+import { createDecider } from '#decide.ts'
+import { createMask } from '#decision-log/mask.ts'
+import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
+import { type AdminListenerParts, createAdminListener, type Readiness } from '#http/admin-listener.ts'
+import { createDecisionListener } from '#http/decision-listener.ts'
+import { createExtAuthzListener } from '#http/ext-authz-listener.ts'
+import { createMetrics } from '#http/metrics.ts'
+import { DEFAULT_LIMITS, type Listener } from '#http/port.ts'
+import { createFetchJwks } from '#identity/jwks-fetch.ts'
+import { createKeySets } from '#identity/key-sets.ts'
+import { createVerify } from '#identity/verify.ts'
+import { systemClock } from '#lib/clock.ts'
+import { uuidV7 } from '#lib/uuid.ts'
+import { createEngine, type Engine } from '#policy/engine.ts'
+import { createEvaluate } from '#policy/evaluate.ts'
+import { createJudgePolicy } from '#policy/judge.ts'
+import { assembleRelease } from '#policy/release-index.ts'
+import { warmUp } from '#policy/warm-up.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+import { createAdminStore } from '#store/admin-store.ts'
+import { type Database, openDatabase } from '#store/database.ts'
+import { createAppendRows, registerWriter } from '#store/decisions.ts'
+import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
+
+/** A server that answers. */
+export interface RunningServer {
+  readonly addresses: { readonly decisions: string; readonly admin: string; readonly extAuthz: string }
+  /** Undefined unless this database began with the demo tenant and its credentials are in the data folder. */
+  readonly demo: DemoCredentials | undefined
+  /** Drains: no new requests, answers in flight finish, rows become durable, the database is left. */
+  close(): Promise<void>
+}
+
+/** The process's own log: JSON lines on stderr, so that stdout stays for people. */
+export function createLogger(level: Config['logLevel']): Logger {
+  return pino({ level, base: { name: 'warder' } }, pino.destination({ fd: 2, sync: true }))
+}
+
+/** Builds the whole product from its configuration and starts to listen. Everything already opened is closed on failure. */
+export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+  const opened: (() => Promise<void>)[] = []
+  const close = async (): Promise<void> => {
+    for (const step of opened.splice(0).toReversed()) await step()
+  }
+  try {
+    return { ...(await open(config, logger, opened)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function open(
+  config: Config,
+  logger: Logger,
+  opened: (() => Promise<void>)[],
+): Promise<Omit<RunningServer, 'close'>> {
+  const db = await openDatabase({
+    url: config.databaseUrl,
+    dataDir: config.dataDirectory,
+    applicationName: 'warder serve',
+    onProgress: (text) => logger.info(text),
+  })
+  opened.push(() => db.close())
+  for (const warning of db.warnings) logger.warn(warning)
+  const store = createAdminStore(db)
+  const demo = await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
+
+  const feed = await openStateFeed(db, {
+    assembleRelease,
+    applyEntities,
+    emptyRegistry,
+    clock: systemClock,
+    pollMilliseconds: config.pollMilliseconds,
+    onFault: (error) => logger.error({ fault: faultText(error) }, 'the state could not be refreshed'),
+  })
+  opened.push(() => feed.close())
+
+  const engine = createEngine()
+  const evaluate = createEvaluate(engine)
+  const log = await openLog(config, logger, db)
+  opened.push(async () => {
+    const { unwritten } = await log.writer.close(config.shutdownGraceSeconds * 1000)
+    if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
+  })
+  const keys = createKeySets({
+    fetch: createFetchJwks(),
+    clock: systemClock,
+    onFault: (issuer, cause) => logger.warn({ issuer, cause }, 'the keys of an issuer could not be fetched'),
+  })
+  opened.push(async () => keys.close())
+  const decider = createDecider({
+    clock: systemClock,
+    state: feed.state,
+    freshnessMillisecondsMax: config.freshnessSeconds * 1000,
+    verify: createVerify({ keys }),
+    judgePolicy: createJudgePolicy(evaluate),
+    mask: createMask(await installationSecret(config.dataDirectory)),
+    log: log.writer,
+    onFault: (error) =>
+      logger.error({ fault: faultText(error) }, 'a request ended in a fault and was denied'),
+  })
+  const warm = await warmUp(engine, evaluate)
+  if (!warm) throw new Error('the policy engine does not answer its probe')
+  const addresses = await listen(config, logger, opened, { decider, feed, log, engine, store, db })
+  return { addresses, demo }
+}
+
+/** The log writer, and whether the database took the last rows. */
+interface OpenLog {
+  readonly writer: LogWriter
+  isHealthy(): boolean
+}
+
+async function openLog(config: Config, logger: Logger, db: Database): Promise<OpenLog> {
+  const name = uuidV7(systemClock())
+  await registerWriter(db, name, 'warder serve')
+  const append = createAppendRows(db)
+  let healthy = true
+  const writer = createLogWriter({
+    append: async (rows) => {
+      try {
+        await append(rows)
+        healthy = true
+      } catch (error) {
+        healthy = false
+        throw error
+      }
+    },
+    mode: config.logMode,
+    overflow: config.logOverflow,
+    queueMax: config.logQueueMax,
+    writer: name,
+    onFault: (fault) => logger.error({ fault: faultText(fault) }, 'the decision log could not be written'),
+  })
+  return { writer, isHealthy: () => healthy }
+}
+
+interface Parts {
+  readonly decider: ReturnType<typeof createDecider>
+  readonly feed: StateFeed
+  readonly log: OpenLog
+  readonly engine: Engine
+  readonly store: AdminStore
+  readonly db: Database
+}
+
+async function listen(
+  config: Config,
+  logger: Logger,
+  opened: (() => Promise<void>)[],
+  parts: Parts,
+): Promise<RunningServer['addresses']> {
+  const { feed, log, engine } = parts
+  const metrics = createMetrics({
+    logQueueLength: () => log.writer.stats().queued,
+    stateAgeSeconds: () => (systemClock() - feed.state.refreshedAt) / 1000,
+    engineFaults: () => engine.traps,
+  })
+  const checks = {
+    decider: parts.decider,
+    findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
+    clock: systemClock,
+    metrics,
+    limits: {
+      ...DEFAULT_LIMITS,
+      bodyBytesMax: config.bodyBytesMax,
+      requestsInFlightMax: config.requestsInFlightMax,
+    },
+    onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
+    ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
+  }
+  const graceMilliseconds = config.shutdownGraceSeconds * 1000
+  const start = async (listener: Listener, at: Config['listen']): Promise<string> => {
+    const { host, port } = await listener.listen(at.host, at.port)
+    opened.push(() => listener.close(graceMilliseconds))
+    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  }
+  // The admin listener first: it is the last to close, so that probes see the drain.
+  const admin = await start(
+    createAdminListener({ ...adminParts(config, parts), metrics }),
+    config.adminListen,
+  )
+  const extAuthz = await start(createExtAuthzListener(checks), config.extAuthzListen)
+  const decisions = await start(createDecisionListener(checks), config.listen)
+  return { decisions, admin, extAuthz }
+}
+
+function adminParts(
+  config: Config,
+  { feed, log, engine, store, db }: Parts,
+): Omit<AdminListenerParts, 'metrics'> {
+  return {
+    readiness: () => readiness(config, feed, log, engine),
+    isAdminToken: (token) => store.isAdminToken(createHash('sha256').update(token).digest('hex')),
+    status: () => ({
+      database: db.kind,
+      warnings: db.warnings,
+      log: { mode: config.logMode, ...log.writer.stats() },
+      engine: { traps: engine.traps },
+      checks: readiness(config, feed, log, engine).checks,
+    }),
+  }
+}
+
+/** Ready: the policy engine tells allow from deny, the state is fresh, and rows reach the database. */
+function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine): Readiness {
+  const ageSeconds = Math.max(0, (systemClock() - feed.state.refreshedAt) / 1000)
+  const checks = [
+    { name: 'engine', ok: engine.probe(), detail: 'a known allow and a known deny' },
+    {
+      name: 'state',
+      ok: ageSeconds <= config.freshnessSeconds,
+      detail: `confirmed ${ageSeconds.toFixed(1)} s ago, at most ${config.freshnessSeconds} s`,
+    },
+    { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
+  ]
+  return { ready: checks.every(({ ok }) => ok), checks }
+}
+
+/** Errors of the driver may quote values; the log gets their kind and message without parameters. */
+function faultText(fault: unknown): string {
+  if (!(fault instanceof Error)) return 'unknown fault'
+  const code = 'code' in fault && typeof fault.code === 'string' ? ` (${fault.code})` : ''
+  return `${fault.name}: ${fault.message}${code}`
+}
