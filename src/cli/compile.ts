@@ -15,12 +15,7 @@ export async function compileDirectory(directory: string, output: Output): Promi
     { files: files.value, ...shipped },
     {
       timeoutMilliseconds: TIMEOUT_MILLISECONDS,
-      onProgress: ({ stage, done, total }) => {
-        // Small folders are done before anybody could read a line.
-        if (total >= PROGRESS_FROM) output.progress(stage, done, total)
-      },
+      onProgress: ({ stage, done, total }) => output.progress(stage, done, total),
     },
   )
 }
-
-const PROGRESS_FROM = 200

@@ -2,6 +2,9 @@ import type { CliFailure } from './failure.ts'
 import type { Sink } from './options.ts'
 import { type Column, printable, renderTable } from './table.ts'
 
+/** Work with fewer parts is done before anybody could read a line. */
+const PROGRESS_FROM = 200
+
 /** Prints what commands find. With `json` the standard output is JSON only and nothing but errors goes to the other. */
 export class Output {
   readonly json: boolean
@@ -55,7 +58,7 @@ export class Output {
 
   /** How far long work is: one line that is rewritten on a terminal, else a line for every tenth. */
   progress(what: string, done: number, total: number): void {
-    if (this.json || total <= 0) return
+    if (this.json || total < PROGRESS_FROM) return
     const percent = Math.floor((done / total) * 100)
     const step = this.#stderr.isTTY === true ? 1 : 10
     const last = this.#progressPercent

@@ -34,7 +34,7 @@ function toFailure(fault: unknown): CliFailure | undefined {
   }
   if (fault.exitCode === 0) return undefined
   const missing = fault.code === 'commander.help'
-  const message = missing ? 'a command is missing' : fault.message.replace(/^error: /, '')
+  const message = missing ? 'a command is missing' : fault.message.replace(/^error: /, '').replace(/\n/g, ' ')
   return new CliFailure(EXIT.usage, { code: 'cli.usage', message, help: 'see `warder --help`' })
 }
 
