@@ -29,6 +29,12 @@ async function serve(): Promise<void> {
   logger.info('stopped')
 }
 
+// A reader that closes the pipe early, such as `head`, has what it wanted.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
 process.exitCode = await runCli(process.argv.slice(2), {
   serve,
   env: process.env,

@@ -175,13 +175,14 @@ async function listen(
       requestsInFlightMax: config.requestsInFlightMax,
     },
     onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
-    ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
+    // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
+    publicUrl: config.publicUrl ?? addressUrl(config.listen.host, config.listen.port),
   }
   const graceMilliseconds = config.shutdownGraceSeconds * 1000
   const start = async (listener: Listener, at: Config['listen']): Promise<string> => {
     const { host, port } = await listener.listen(at.host, at.port)
     opened.push(() => listener.close(graceMilliseconds))
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+    return addressUrl(host, port)
   }
   // The admin listener first: it is the last to close, so that probes see the drain.
   const admin = await start(
@@ -191,6 +192,10 @@ async function listen(
   const extAuthz = await start(createExtAuthzListener(checks), config.extAuthzListen)
   const decisions = await start(createDecisionListener(checks), config.listen)
   return { decisions, admin, extAuthz }
+}
+
+function addressUrl(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 function adminParts(
