@@ -3,7 +3,7 @@ import type { PolicyRecord, Release, ReleaseHeader } from '#model/release.ts'
 import { buildScopeIndex } from './scope-index.ts'
 
 /** How long assembling may hold the event loop before it lets waiting requests run. */
-const SLICE_MILLISECONDS = 1.5
+const SLICE_MILLISECONDS = 1
 
 /** Records kept as objects; the rest of a release is text, because a large object heap slows every request's GC. */
 const RECORDS_KEPT = 1_024

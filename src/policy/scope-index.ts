@@ -64,7 +64,7 @@ export function buildScopeIndex(): ScopeIndexBuilder {
       else for (const key of new Set(keys)) bucketOf(buckets, key).push(ordinal)
     },
     finish: () =>
-      matcher(names, Int32Array.from(rows), Int32Array.from(actions), buckets, Int32Array.from(unscoped)),
+      matcher(names, new Int32Array(rows), new Int32Array(actions), buckets, new Int32Array(unscoped)),
   }
 }
 

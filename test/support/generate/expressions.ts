@@ -85,11 +85,13 @@ function recordEquality(env: Env, depth: number): string {
   )
   if (records.length === 0) return equality(env, depth)
   const { holder, name, attrs } = random.pick(records)
-  const field =
-    attrs.size === 0 || random.chance(0.5) ? '' : `[${JSON.stringify(random.pick([...attrs.keys()]))}]`
   const side = (): string =>
-    `${expression(env, { kind: 'entity', type: holder }, depth)}[${JSON.stringify(name)}]${field}`
-  return `(${side()} == ${side()})`
+    `${expression(env, { kind: 'entity', type: holder }, depth)}[${JSON.stringify(name)}]`
+  const [left, right] = [side(), side()]
+  const whole = `(${left} == ${right})`
+  if (attrs.size === 0 || random.chance(0.5)) return whole
+  const field = `[${JSON.stringify(random.pick([...attrs.keys()]))}]`
+  return `(${left}${field} == ${right}${field} && ${whole})`
 }
 
 function presence(env: Env): string {
