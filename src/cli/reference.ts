@@ -58,7 +58,7 @@ function leavesOf(command: Command, path: string): readonly string[] {
   if (command.commands.length > 0) {
     return command.commands.flatMap((child) => leavesOf(child, `${path} ${child.name()}`))
   }
-  const usage = [path, ...command.registeredArguments.map(({ name, required }) => argument(name(), required))]
+  const usage = [path, ...command.registeredArguments.map((each) => argument(each.name(), each.required))]
   const lines = [
     `## ${path}`,
     `${sentence(command.description())}`,

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { LogRow } from '#decision-log/port.ts'
+import { type Database, openDatabase } from '#store/database.ts'
+import { createAppendRows, registerWriter } from '#store/decisions.ts'
+import { logRow } from '../support/store-samples.ts'
+import { type Run, runner, temporaryFolder } from './harness.ts'
+
+const folder = temporaryFolder()
+const run: Run = runner(folder.path)
+const writer = randomUUID()
+let beside: Database
+let append: (rows: readonly LogRow[]) => Promise<void>
+let sequence = 0
+
+beforeAll(async () => {
+  beside = await openDatabase({ url: undefined, dataDir: folder.path, applicationName: 'test' })
+  await registerWriter(beside, writer, 'test')
+  append = createAppendRows(beside)
+  await append(Array.from({ length: 1300 }, () => row('acme')))
+  await append([row('globex', { decision: 'deny', reason: 'policy.forbid', agent: 'bad\u001b[31mbot' })])
+})
+
+afterAll(async () => {
+  await beside.close()
+  folder.remove()
+})
+
+function row(tenant: string, changed: Partial<LogRow> = {}): LogRow {
+  sequence += 1
+  return logRow(tenant, writer, sequence, changed)
+}
+
+async function query(...flags: string[]): Promise<readonly LogRow[]> {
+  const ran = await run(['logs', 'query', ...flags, '--json'])
+  expect(ran).toMatchObject({ exit: 0, stderr: '' })
+  return JSON.parse(ran.stdout)
+}
+
+test('a limit beyond one page is answered whole, newest first', async () => {
+  const rows = await query('--limit', '5000')
+  expect(rows).toHaveLength(1301)
+  expect(rows.map((each) => each.sequence)).toEqual(rows.map((_, i) => 1301 - i))
+  expect(await query('--limit', '777')).toHaveLength(777)
+  expect(await query()).toHaveLength(100)
+})
+
+test('filters narrow by tenant, decision, reason, party, tool and time', async () => {
+  expect(await query('--tenant', 'globex')).toHaveLength(1)
+  expect(await query('--tenant', 'nobody')).toEqual([])
+  expect(await query('--decision', 'deny', '--reason', 'policy.forbid')).toHaveLength(1)
+  expect(
+    await query('--agent', 'planner', '--user', 'ada', '--tool', 'mail/send', '--limit', '9999'),
+  ).toHaveLength(1300)
+  const [newest] = await query('--limit', '1')
+  expect(await query('--since', newest?.decided_at ?? '')).toHaveLength(1)
+  expect(await query('--until', '2020-01-01')).toEqual([])
+})
+
+test('one decision is shown with every field, an unknown one is refused', async () => {
+  const [newest] = await query('--limit', '1')
+  const shown = await run(['logs', 'show', newest?.decision_id ?? '', '--json'])
+  expect(JSON.parse(shown.stdout)).toEqual(newest)
+  for (const id of [randomUUID(), 'not-an-id']) {
+    const unknown = await run(['logs', 'show', id, '--json'])
+    expect(unknown).toMatchObject({ exit: 3, stdout: '' })
+    expect(JSON.parse(unknown.stderr).error.code).toBe('decision.unknown')
+  }
+})
+
+test('a name from a caller can not send terminal sequences to an operator', async () => {
+  const [bad] = await query('--tenant', 'globex')
+  for (const args of [
+    ['query', '--tenant', 'globex'],
+    ['show', bad?.decision_id ?? ''],
+    ['tail', '--no-follow'],
+  ]) {
+    const ran = await run(['logs', ...args])
+    expect(ran.stdout).toContain('bad\\u{1b}[31mbot')
+    expect(ran.stdout).not.toContain('\u001b')
+  }
+})
+
+test('tail begins with the last rows and then prints each new one once, oldest first', async () => {
+  const abort = new AbortController()
+  const expected: string[] = (await query('--tenant', 'acme', '--limit', '2'))
+    .map((each) => each.decision_id)
+    .toReversed()
+  let begun: () => void = () => undefined
+  const started = new Promise<void>((resolve) => {
+    begun = resolve
+  })
+  let lines = 0
+  const tailed = run(['logs', 'tail', '--tenant', 'acme', '--limit', '2', '--json'], {
+    signal: abort.signal,
+    onOutput: (text) => {
+      begun()
+      lines += text.trimEnd().split('\n').length
+      if (lines >= 6) abort.abort()
+    },
+  })
+  await started
+  for (let batch = 0; batch < 2; batch += 1) {
+    const rows = [row('acme'), row('globex'), row('acme')]
+    await append(rows)
+    expected.push(...rows.filter(({ tenant }) => tenant === 'acme').map((each) => each.decision_id))
+  }
+  const { exit, stdout } = await tailed
+  expect(exit).toBe(0)
+  const printed = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).decision_id)
+  expect(printed).toEqual(expected)
+})
+
+test('tail with a limit of 0 prints only what is new', async () => {
+  const ran = await run(['logs', 'tail', '--limit', '0', '--no-follow', '--json'])
+  expect(ran).toEqual({ exit: 0, stdout: '', stderr: '' })
+})
