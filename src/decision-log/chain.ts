@@ -1,10 +1,13 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Json } from '#model/value.ts'
 import type { LogEntry } from './entry.ts'
 import type { LogRow } from './port.ts'
 
 /** `previous_hash` of a writer's first row. */
 export const GENESIS_HASH = '0'.repeat(64)
+
+const INSERTION_NAMES_MAX = 40
+const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
 
 /** End of a writer's chain: where the next row links. */
 export interface ChainHead {
@@ -66,8 +69,8 @@ export function verifyRows(
 function breakAt(row: LogRow, head: ChainHead): ChainBreak['kind'] | undefined {
   if (row.sequence > head.sequence + 1) return 'gap'
   if (row.sequence <= head.sequence) return 'reordered'
-  const { hash, ...open } = row
-  if (digest(canonicalJson(open)) !== hash) return 'edited'
+  const { hash: claimed, ...open } = row
+  if (digest(canonicalJson(open)) !== claimed) return 'edited'
   return row.previous_hash === head.hash ? undefined : 'unlinked'
 }
 
@@ -76,22 +79,43 @@ function breakAt(row: LogRow, head: ChainHead): ChainBreak['kind'] | undefined {
  * reorders members). Members that are undefined are left out.
  */
 export function canonicalJson(value: Json | { readonly [name: string]: unknown }): string {
+  if (typeof value === 'string') return quoted(value)
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item as Json)).join(',')}]`
-  const fields = value as { readonly [name: string]: Json | undefined }
   let text = ''
-  for (const name of Object.keys(fields).toSorted(byCodeUnit)) {
+  if (Array.isArray(value)) {
+    for (const item of value) text += `${text === '' ? '' : ','}${canonicalJson(item as Json)}`
+    return `[${text}]`
+  }
+  const fields = value as { readonly [name: string]: Json | undefined }
+  for (const name of sortedNames(fields)) {
     const member = fields[name]
     if (member === undefined) continue
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${canonicalJson(member)}`
+    text += `${text === '' ? '' : ','}${quoted(name)}:${canonicalJson(member)}`
   }
   return `{${text}}`
 }
 
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b)
+/** What `JSON.stringify` gives, at a third of the cost for text that needs no escape; nearly all of it does not. */
+function quoted(text: string): string {
+  return NEEDS_NO_ESCAPE.test(text) ? `"${text}"` : JSON.stringify(text)
+}
+
+/** By UTF-16 code unit. Insertion wins for the few and nearly sorted names of an ordinary object. */
+function sortedNames(fields: object): readonly string[] {
+  const names = Object.keys(fields)
+  if (names.length > INSERTION_NAMES_MAX) return names.toSorted((a, b) => (a < b ? -1 : Number(a > b)))
+  for (let i = 1; i < names.length; i++) {
+    const name = names[i] ?? ''
+    let at = i
+    for (let before = names[at - 1]; before !== undefined && before > name; before = names[at - 1]) {
+      names[at] = before
+      at -= 1
+    }
+    if (at !== i) names[at] = name
+  }
+  return names
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
+  return hash('sha256', text, 'hex')
 }

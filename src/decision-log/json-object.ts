@@ -4,12 +4,12 @@ type Storable = undefined | Json | readonly Storable[] | { readonly [name: strin
 
 /** The members of `fields` that have a value, as the JSON object that a database gives back for them. */
 export function jsonObject(fields: { readonly [name: string]: unknown }): JsonObject {
-  const kept: [string, Json][] = []
-  for (const [name, value] of Object.entries(fields)) {
-    const json = asJson(value as Storable)
-    if (json !== undefined) kept.push([name, json])
+  const kept: { [name: string]: Json } = {}
+  for (const name of Object.keys(fields)) {
+    const json = asJson(fields[name] as Storable)
+    if (json !== undefined) kept[name] = json
   }
-  return Object.fromEntries(kept)
+  return kept
 }
 
 function asJson(value: Storable): Json | undefined {

@@ -86,21 +86,22 @@ function maskArray(items: readonly Json[], path: string, walk: Walk): Json {
 }
 
 function maskObject(object: JsonObject, path: string, walk: Walk): JsonObject {
-  const kept: [string, Json][] = []
-  const members = Object.entries(object)
-  for (const [i, [name, value]] of members.entries()) {
+  const kept: { [name: string]: Json } = {}
+  const names = Object.keys(object)
+  for (const [i, name] of names.entries()) {
     if (walk.report.characters > FACT_CHARACTERS_MAX) {
       note(path, walk.report)
-      kept.push(['omitted', members.length - i])
+      kept['omitted'] = names.length - i
       break
     }
     walk.report.characters += name.length + 4
+    const value = object[name] ?? null
     const shown = shownName(name, path, walk.report)
     const at = `${path}.${shown}`
     const isSensitive = isSensitiveName(name, value) || walk.names.has(name)
-    kept.push([shown, isSensitive ? masked(value, at, walk) : maskValue(value, at, walk)])
+    kept[shown] = isSensitive ? masked(value, at, walk) : maskValue(value, at, walk)
   }
-  return Object.fromEntries(kept)
+  return kept
 }
 
 function masked(value: Json, path: string, walk: Walk): Json {
@@ -109,9 +110,9 @@ function masked(value: Json, path: string, walk: Walk): Json {
   return { masked: true, digest: walk.digest(value) }
 }
 
-/** A member name can be a secret as well, or as long as a document. */
+/** A member name can be a secret as well, as long as a document, or no ordinary member at all. */
 function shownName(name: string, path: string, report: MaskReport): string {
-  const shown = withoutSecrets(storable(name)).slice(0, 256)
+  const shown = name === '__proto__' ? '[__proto__]' : withoutSecrets(storable(name)).slice(0, 256)
   if (shown !== name) note(path, report)
   return shown
 }
