@@ -62,9 +62,9 @@ test('a lost connection in the middle of appending loses and repeats nothing', a
   const append = createAppendRows(db)
   const tenant = newTenant()
   const writer = randomUUID()
-  let isDone = false
+  const done = new AbortController()
   const breaking = (async () => {
-    while (!isDone) {
+    while (!done.signal.aborted) {
       await db.server`select pg_terminate_backend(pid) from pg_stat_activity
         where datname = ${db.target.database ?? ''} and application_name like '%decision log'`
       await new Promise((resolve) => setTimeout(resolve, 15))
@@ -73,7 +73,7 @@ test('a lost connection in the middle of appending loses and repeats nothing', a
   for (let i = 0; i < 60; i++) {
     await append(Array.from({ length: 20 }, (_, k) => logRow(tenant, writer, i * 20 + k + 1)))
   }
-  isDone = true
+  done.abort()
   await breaking
   const [row] = await db.sql<{ count: string }[]>`
     select count(distinct sequence)::text as count from decisions where writer = ${writer}`

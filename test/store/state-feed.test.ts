@@ -1,0 +1,163 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { systemClock } from '#lib/clock.ts'
+import type { ReleaseId } from '#model/ids.ts'
+import { assembleRelease } from '#policy/release-index.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+import { createAdminStore } from '#store/admin-store.ts'
+import { type FeedParts, openStateFeed } from '#store/state-feed.ts'
+import { stateFeedContract, withinASecond } from '../contracts/state-feed.contract.ts'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { agent, newTenant, release } from '../support/store-samples.ts'
+
+function parts(changed: Partial<FeedParts> = {}): FeedParts {
+  return {
+    assembleRelease,
+    emptyRegistry,
+    applyEntities,
+    clock: systemClock,
+    pollMilliseconds: 100,
+    onFault: () => undefined,
+    ...changed,
+  }
+}
+
+async function cutListener(db: TestDatabase): Promise<void> {
+  const cut = await db.server`
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = ${db.target.database ?? ''} and application_name like '%: changes'`
+  expect(cut).toHaveLength(1)
+}
+
+describe.each([
+  ['by notification (polling is slow)', 600_000],
+  ['by polling and notification', 100],
+])('the state feed on Postgres, %s', (_name, pollMilliseconds) => {
+  stateFeedContract(async () => {
+    const db = await openTestDatabase()
+    const faults: unknown[] = []
+    let broken: ReleaseId | undefined
+    const feed = await openStateFeed(
+      db,
+      parts({
+        pollMilliseconds,
+        onFault: (error) => faults.push(error),
+        assembleRelease: async (header, batches) => {
+          if (header.id === broken) throw new Error('broken on purpose')
+          return await assembleRelease(header, batches)
+        },
+      }),
+    )
+    const store = createAdminStore(db)
+    return {
+      store,
+      state: feed.state,
+      faults,
+      breakRelease: (id) => {
+        broken = id
+      },
+      cutListener: () => cutListener(db),
+      close: async () => {
+        await feed.close()
+        await db.close()
+      },
+    }
+  })
+})
+
+test('each poll confirms currency', async () => {
+  const db = await openTestDatabase()
+  const feed = await openStateFeed(db, parts())
+  const before = feed.state.refreshedAt
+  await withinASecond(() => feed.state.refreshedAt > before)
+  await feed.close()
+  await db.close()
+})
+
+test('a feed that opens later has everything, and the same versions', async () => {
+  const db = await openTestDatabase()
+  const store = createAdminStore(db)
+  const tenant = newTenant()
+  await store.addTenant(tenant)
+  await store.putEntities(tenant, [agent('a'), agent('b')])
+  await store.removeEntities(tenant, [agent('b').uid])
+  const content = release('r')
+  await store.pushRelease(tenant, content)
+  await store.activateRelease(tenant, content.id)
+  const feeds = [await openStateFeed(db, parts()), await openStateFeed(db, parts())]
+  const [first, second] = feeds.map((feed) => feed.state.tenant(tenant))
+  expect(first?.release?.id).toBe(content.id)
+  expect(first?.registry.size).toBe(1)
+  expect(second?.version).toBe(first?.version)
+  for (const feed of feeds) await feed.close()
+  await db.close()
+})
+
+test('a database that went back to an older version is not believed', async () => {
+  const db = await openTestDatabase()
+  const faults: unknown[] = []
+  await createAdminStore(db).addTenant(newTenant())
+  const feed = await openStateFeed(db, parts({ onFault: (error) => faults.push(error) }))
+  await db.owner`update state set version = version - 1`
+  await withinASecond(() => faults.length > 0)
+  expect(String(faults[0])).toContain('the database went back from state version 1 to 0')
+  const stopped = feed.state.refreshedAt
+  await sleep(250)
+  expect(feed.state.refreshedAt).toBe(stopped)
+  await feed.close()
+  await db.close()
+})
+
+test('a tenant that can not be loaded does not make the others stale', async () => {
+  const db = await openTestDatabase()
+  const store = createAdminStore(db)
+  const [bad, good] = [newTenant(), newTenant()]
+  const faults: unknown[] = []
+  const feed = await openStateFeed(
+    db,
+    parts({
+      onFault: (error) => faults.push(error),
+      applyEntities: (snapshot, changed, removed) => {
+        if (changed.some((entity) => entity.uid.id === 'poison')) throw new TypeError('poison')
+        return applyEntities(snapshot, changed, removed)
+      },
+    }),
+  )
+  await store.addTenant(bad)
+  await store.putEntities(bad, [agent('poison')])
+  await withinASecond(() => faults.length > 0)
+  expect(String(faults[0])).toContain(`tenant \`${bad}\` can't be loaded`)
+  await store.addTenant(good)
+  await withinASecond(() => feed.state.tenant(good) !== undefined)
+  const before = feed.state.refreshedAt
+  await withinASecond(() => feed.state.refreshedAt > before)
+  await feed.close()
+  await db.close()
+})
+
+test('loading 10,000 policies and 10,000 entities lets other work run in between', async () => {
+  const db = await openTestDatabase()
+  const store = createAdminStore(db)
+  const tenant = newTenant()
+  await store.addTenant(tenant)
+  const content = release('large', 10_000)
+  await store.pushRelease(tenant, content)
+  await store.putEntities(
+    tenant,
+    Array.from({ length: 10_000 }, (_, i) => agent(`a${i}`)),
+  )
+  await store.activateRelease(tenant, content.id)
+  let turns = 0
+  const opened = new AbortController()
+  const count = () => {
+    turns++
+    if (!opened.signal.aborted) setImmediate(count)
+  }
+  setImmediate(count)
+  const feed = await openStateFeed(db, parts())
+  opened.abort()
+  expect(feed.state.tenant(tenant)?.registry.size).toBe(10_000)
+  expect(turns).toBeGreaterThan(90)
+  await feed.close()
+  await db.close()
+})
