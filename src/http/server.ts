@@ -45,6 +45,11 @@ export function createHttpListener(
   // The default of 2,000 would cut the list silently, and with it perhaps a second Authorization header.
   server.maxHeadersCount = 0
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // A connection that was answered already may report what came after; it counts once.
+    if (!socket.writable) {
+      socket.destroy()
+      return
+    }
     onClientError()
     answerClientError(CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400, socket)
   })
@@ -76,10 +81,6 @@ export function createHttpListener(
 }
 
 function answerClientError(status: number, socket: Socket): void {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
   )

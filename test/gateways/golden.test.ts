@@ -7,7 +7,8 @@ import { startListener, type WireListener } from '../support/wire-listener.ts'
 // The bytes of each answer without the line `date`, with line feeds alone. `vitest run -u` writes them anew.
 const JSON_TYPE = 'Content-Type: application/json'
 const KEY = `Authorization: Bearer ${GATEWAY_KEY}`
-const EVALUATION = '{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},"resource":{"type":"record","id":"r"}}'
+const EVALUATION =
+  '{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},"resource":{"type":"record","id":"r"}}'
 const CALL = 'X-Forwarded-Method: GET\nX-Forwarded-Uri: /todos'
 
 const OBLIGATIONS: Partial<Decision> = {
@@ -28,32 +29,56 @@ interface Golden {
 }
 
 const CASES: Readonly<Record<string, Golden>> = {
-  'native/allow': { request: 'POST /v1/decide', headers: `${KEY}\n${JSON_TYPE}`, body: '{"agent":"a","tool":"s/t"}' },
+  'native/allow': {
+    request: 'POST /v1/decide',
+    headers: `${KEY}\n${JSON_TYPE}`,
+    body: '{"agent":"a","tool":"s/t"}',
+  },
   'native/allow-with-obligations': {
     request: 'POST /v1/decide',
     headers: `${KEY}\n${JSON_TYPE}\nX-Request-ID: r-1`,
     body: '{"agent":"a","tool":"s/t"}',
     answer: OBLIGATIONS,
   },
-  'native/deny': { request: 'POST /v1/decide', headers: `${KEY}\n${JSON_TYPE}`, body: '{"agent":"a","tool":"s/deny"}' },
+  'native/deny': {
+    request: 'POST /v1/decide',
+    headers: `${KEY}\n${JSON_TYPE}`,
+    body: '{"agent":"a","tool":"s/deny"}',
+  },
   'native/batch-with-broken-item': {
     request: 'POST /v1/decide/batch',
     headers: `${KEY}\n${JSON_TYPE}`,
     body: '{"requests":[{"tool":"s/t"},{"tol":"s/t"},{"tool":"s/deny"}]}',
   },
-  'native/unknown-field': { request: 'POST /v1/decide', headers: `${KEY}\n${JSON_TYPE}`, body: '{"agents":"a"}' },
+  'native/unknown-field': {
+    request: 'POST /v1/decide',
+    headers: `${KEY}\n${JSON_TYPE}`,
+    body: '{"agents":"a"}',
+  },
   'native/unauthenticated': { request: 'POST /v1/decide', headers: JSON_TYPE, body: '{}' },
   'native/method-not-allowed': { request: 'GET /v1/decide', headers: KEY },
   'native/not-found': { request: 'GET /nothing' },
-  'authzen/allow': { request: 'POST /access/v1/evaluation', headers: `${KEY}\n${JSON_TYPE}\nX-Request-ID: r-1`, body: EVALUATION },
+  'authzen/allow': {
+    request: 'POST /access/v1/evaluation',
+    headers: `${KEY}\n${JSON_TYPE}\nX-Request-ID: r-1`,
+    body: EVALUATION,
+  },
   'authzen/allow-with-obligations': {
     request: 'POST /access/v1/evaluation',
     headers: `${KEY}\n${JSON_TYPE}`,
     body: EVALUATION,
     answer: OBLIGATIONS,
   },
-  'authzen/missing-subject': { request: 'POST /access/v1/evaluation', headers: `${KEY}\n${JSON_TYPE}`, body: '{}' },
-  'authzen/wrong-media-type': { request: 'POST /access/v1/evaluation', headers: `${KEY}\nContent-Type: text/plain`, body: EVALUATION },
+  'authzen/missing-subject': {
+    request: 'POST /access/v1/evaluation',
+    headers: `${KEY}\n${JSON_TYPE}`,
+    body: '{}',
+  },
+  'authzen/wrong-media-type': {
+    request: 'POST /access/v1/evaluation',
+    headers: `${KEY}\nContent-Type: text/plain`,
+    body: EVALUATION,
+  },
   'authzen/unauthenticated': { request: 'POST /access/v1/evaluation', headers: JSON_TYPE, body: EVALUATION },
   'authzen/evaluations': {
     request: 'POST /access/v1/evaluations',
@@ -82,16 +107,30 @@ const CASES: Readonly<Record<string, Golden>> = {
     headers: `${CALL}\nX-Request-ID: r-3`,
     answer: { ...OBLIGATIONS, identity: { agent: 'spiffe://acme/a', user: 'Zoë' } },
   },
-  'forward-auth/deny': { request: `GET /g/${GATEWAY_KEY}/forward-auth`, headers: 'X-Forwarded-Method: GET\nX-Forwarded-Uri: /deny' },
-  'forward-auth/two-families': { request: `GET /g/${GATEWAY_KEY}/forward-auth`, headers: `${CALL}\nX-Original-URI: /` },
+  'forward-auth/deny': {
+    request: `GET /g/${GATEWAY_KEY}/forward-auth`,
+    headers: 'X-Forwarded-Method: GET\nX-Forwarded-Uri: /deny',
+  },
+  'forward-auth/two-families': {
+    request: `GET /g/${GATEWAY_KEY}/forward-auth`,
+    headers: `${CALL}\nX-Original-URI: /`,
+  },
   'forward-auth/credentials-missing': {
     request: 'HEAD /forward-auth',
     headers: `X-Warder-Gateway-Key: ${GATEWAY_KEY}\n${CALL}`,
     answer: { effect: 'deny', reasons: [{ code: 'credentials.missing' }] },
   },
   'forward-auth/unauthenticated': { request: 'GET /g/wgk_test_unknown_unknown/forward-auth', headers: CALL },
-  'envoy-http/allow': { kind: 'ext-authz', request: `PUT /g/${GATEWAY_KEY}/todos/7?x=1`, answer: OBLIGATIONS },
-  'envoy-http/deny': { kind: 'ext-authz', request: `GET /deny`, headers: `X-Warder-Gateway-Key: ${GATEWAY_KEY}` },
+  'envoy-http/allow': {
+    kind: 'ext-authz',
+    request: `PUT /g/${GATEWAY_KEY}/todos/7?x=1`,
+    answer: OBLIGATIONS,
+  },
+  'envoy-http/deny': {
+    kind: 'ext-authz',
+    request: `GET /deny`,
+    headers: `X-Warder-Gateway-Key: ${GATEWAY_KEY}`,
+  },
   'envoy-http/climbing-path': { kind: 'ext-authz', request: `GET /g/${GATEWAY_KEY}/../livez` },
 }
 

@@ -11,12 +11,13 @@ export interface RawAnswer {
 
 /**
  * Sends bytes over a new connection and reads until the server closes it or `quietMilliseconds` pass.
- * No client library stands between: what is given is what arrives.
+ * With `endsAfterwards` the client says that nothing more will come. No client library stands between: what is given is what arrives.
  */
 export function exchange(
   port: number,
   bytes: string | Uint8Array,
   quietMilliseconds = 5_000,
+  endsAfterwards = false,
 ): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
@@ -29,7 +30,8 @@ export function exchange(
     socket.on('data', (chunk) => chunks.push(chunk))
     socket.on('close', done)
     socket.on('error', done)
-    socket.write(bytes)
+    if (endsAfterwards) socket.end(bytes)
+    else socket.write(bytes)
   })
 }
 
@@ -54,7 +56,9 @@ export async function request(
 }
 
 /** The answer that `bytes` spell. */
-export function parseAnswer(bytes: string): RawAnswer {
+export function parseAnswer(received: string): RawAnswer {
+  // Interim answers (100 Continue) come before the real one.
+  const bytes = received.replace(/^(?:HTTP\/1\.1 1\d\d [^\r]*\r\n\r\n)+/, '')
   const end = bytes.indexOf('\r\n\r\n')
   const [statusLine = '', ...lines] = bytes.slice(0, end < 0 ? undefined : end).split('\r\n')
   const headers = lines.map((line): readonly [string, string] => {

@@ -1,0 +1,180 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DEFAULT_LIMITS } from '#http/port.ts'
+import { GATEWAY_KEY } from '../support/fake-decider.ts'
+import { exchange, parseAnswer, request } from '../support/raw-http.ts'
+import { startListener, type WireListener } from '../support/wire-listener.ts'
+
+const LIMITS = {
+  ...DEFAULT_LIMITS,
+  bodyBytesMax: 4_096,
+  headersTimeoutMilliseconds: 300,
+  requestTimeoutMilliseconds: 600,
+}
+// What a test of the whole wire may use up at one time; each run opens its own connection.
+const RUNS = 300
+
+let decision: WireListener
+let envoy: WireListener
+beforeAll(async () => {
+  decision = await startListener('decision', { limits: LIMITS, publicUrl: 'https://authz.acme.test' })
+  envoy = await startListener('ext-authz', { limits: LIMITS })
+})
+afterAll(() => Promise.all([decision, envoy].map(({ listener }) => listener.close(0))))
+
+const method = fc.constantFrom(
+  'GET',
+  'POST',
+  'PUT',
+  'HEAD',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+  'TRACE',
+  'PROPFIND',
+  'NONSENSE',
+  'get',
+)
+const route = fc.constantFrom(
+  '/v1/decide',
+  '/v1/decide/batch',
+  '/access/v1/evaluation',
+  '/access/v1/evaluations',
+  '/forward-auth',
+  '/openapi.json',
+  '/.well-known/authzen-configuration',
+)
+const printable = fc.string({ unit: fc.constantFrom(...'/..%2e%5c\\;?#&=abc{}"\u00e9'), maxLength: 20 })
+const target = fc.oneof(
+  route,
+  fc
+    .tuple(fc.constantFrom(`/g/${GATEWAY_KEY}`, '/g/wrong', '/g/', ''), fc.oneof(route, printable))
+    .map((parts) => parts.join('')),
+)
+const headerName = fc.constantFrom(
+  'Authorization',
+  'X-Warder-Gateway-Key',
+  'X-Warder-User',
+  'X_Warder_User',
+  'X-Forwarded-Method',
+  'X-Forwarded-Uri',
+  'X-Original-URI',
+  'X-Request-ID',
+  'Content-Type',
+  'Content-Encoding',
+  'Expect',
+  'Upgrade',
+  'traceparent',
+)
+const headerValue = fc.oneof(
+  fc.constantFrom(
+    `Bearer ${GATEWAY_KEY}`,
+    GATEWAY_KEY,
+    'application/json',
+    'GET',
+    '/todos',
+    '/a/../b',
+    '100-continue',
+    'gzip',
+    '',
+  ),
+  fc.string({ unit: fc.constantFrom(...'abc ,;=\t\u00ff'), maxLength: 12 }),
+)
+const headers = fc.array(fc.tuple(headerName, headerValue), { maxLength: 8 })
+const body = fc.oneof(
+  fc.json({ maxDepth: 4 }),
+  fc.constantFrom(
+    '{"tool":"s/t"}',
+    '{"requests":[{}]}',
+    '{"evaluations":[{}]}',
+    '[',
+    '{"a":1,"a":2}',
+    '['.repeat(1_000),
+    'x'.repeat(5_000),
+  ),
+  fc.uint8Array({ maxLength: 200 }),
+)
+const shaped = { method, target, headers, body, cut: fc.option(fc.nat({ max: 400 }), { nil: undefined }) }
+
+function bytesOf({
+  method: verb,
+  target: path,
+  headers: list,
+  body: content,
+}: {
+  method: string
+  target: string
+  headers: [string, string][]
+  body: string | Uint8Array
+}): Buffer {
+  const payload = Buffer.from(content)
+  const lines = [
+    `${verb} ${path} HTTP/1.1`,
+    'Host: h',
+    'Connection: close',
+    `Content-Length: ${payload.length}`,
+  ]
+  for (const [name, value] of list) lines.push(`${name}: ${value}`)
+  return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), payload])
+}
+
+async function isHealthy(): Promise<boolean> {
+  const auth = [
+    ['authorization', `Bearer ${GATEWAY_KEY}`],
+    ['content-type', 'application/json'],
+  ] as const
+  const native = await request(decision.port, 'POST', '/v1/decide', auth, '{"tool":"s/t"}')
+  const status = await request(envoy.port, 'GET', `/g/${GATEWAY_KEY}/x`)
+  return native.status === 200 && status.status === 200
+}
+
+test.each(['decision', 'envoy'] as const)(
+  'no request makes the %s listener answer 5xx, crash, hang or keep a request',
+  async (name) => {
+    const { port, counts } = name === 'decision' ? decision : envoy
+    await fc.assert(
+      fc.asyncProperty(fc.record(shaped), async ({ cut, ...parts }) => {
+        const started = performance.now()
+        const bytes = await exchange(port, bytesOf(parts).subarray(0, cut), 3_000, cut !== undefined)
+        expect(performance.now() - started).toBeLessThan(2_900)
+        const { status } = parseAnswer(bytes)
+        expect(status === 0 || (status >= 200 && status < 500)).toBe(true)
+      }),
+      { numRuns: RUNS, interruptAfterTimeLimit: 20_000 },
+    )
+    expect(counts.get('fault')).toBeUndefined()
+    expect(counts.get('in_flight') ?? 0).toBe(0)
+    expect(await isHealthy()).toBe(true)
+  },
+)
+
+test('bytes that are no HTTP at all do not hurt either', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (noise) => {
+      const { status } = parseAnswer(await exchange(decision.port, noise, 3_000, true))
+      expect([0, 400, 408, 431]).toContain(status)
+    }),
+    { numRuns: 100, interruptAfterTimeLimit: 10_000 },
+  )
+  expect(await isHealthy()).toBe(true)
+})
+
+test('without a valid key nothing but public documents is ever answered with 2xx', async () => {
+  const withoutKey = fc.record({
+    ...shaped,
+    target: fc.oneof(
+      route,
+      printable.map((path) => `/${path}`),
+    ),
+  })
+  await fc.assert(
+    fc.asyncProperty(withoutKey, async ({ cut: _cut, ...parts }) => {
+      const isKeyed = parts.headers.some(([, value]) => value.includes(GATEWAY_KEY))
+      const isDocument = parts.target === '/openapi.json' || parts.target.startsWith('/.well-known/')
+      fc.pre(!isKeyed && !isDocument)
+      const { status } = parseAnswer(await exchange(decision.port, bytesOf(parts), 3_000))
+      expect(status).toBeGreaterThanOrEqual(400)
+    }),
+    { numRuns: 150, interruptAfterTimeLimit: 10_000 },
+  )
+})
