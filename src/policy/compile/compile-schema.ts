@@ -3,7 +3,7 @@ import type { SchemaModel, SourceFile } from '#model/release.ts'
 import { type Diagnostic, diagnosticAt } from './diagnostic.ts'
 import { callEngine, flattenErrors, helpOf } from './engine.ts'
 import { joinPieces, type Piece, placeOf } from './mapped-text.ts'
-import { guardSchema, mergeSchema } from './merge-schema.ts'
+import { declareTools, guardSchema, type MergedSchema, mergeSchema } from './merge-schema.ts'
 import { compareText } from './release-id.ts'
 import { SchemaTooLarge, schemaModel } from './schema-model.ts'
 import { tokens } from './tokens.ts'
@@ -35,10 +35,9 @@ export function compileSchema(
 ): SchemaOutcome {
   const guarded = tenant.flatMap(guardSchema)
   if (guarded.length > 0) return { ok: false, diagnostics: guarded }
-  const merge = (declared: readonly string[]) =>
-    ours === undefined ? ownPieces(tenant) : mergeSchema(ours, tenant, declared)
-  const { pieces, diagnostics } = merge([])
+  const { before, after, diagnostics } = ours === undefined ? alone(tenant) : mergeSchema(ours, tenant)
   if (diagnostics.length > 0) return { ok: false, diagnostics }
+  const pieces = [...before, ...after]
   const text = joinPieces(pieces)
   const checked = callEngine((engine) => engine.checkParseSchema(text))
   if (checked.type === 'failure') return { ok: false, diagnostics: engineErrors(checked.errors, pieces) }
@@ -56,20 +55,16 @@ export function compileSchema(
   const missing = [...tools]
     .filter((id) => !declared.has(id) && !isMisspelt(id, [...declared, ...groups]))
     .toSorted(compareText)
-  const textWith = (wanted?: ReadonlySet<string>) => {
+  const halves = [joinPieces(before), joinPieces(after)]
+  const textWith = (wanted?: ReadonlySet<string>) =>
     // At least one tool, so that a batch sees what any tool beside the groups looks like.
-    const some = missing.filter((id, i) => wanted === undefined || i === 0 || wanted.has(id))
-    return some.length === 0 ? text : joinPieces(merge(some).pieces)
-  }
+    halves.join(declareTools(missing.filter((id, i) => wanted === undefined || i === 0 || wanted.has(id))))
   return { ok: true, diagnostics: [], model, text: textWith }
 }
 
-function ownPieces(tenant: readonly SourceFile[]): {
-  pieces: readonly Piece[]
-  diagnostics: readonly Diagnostic[]
-} {
-  const pieces = tenant.map((file) => ({ text: `${file.text}\n`, file, offset: 0, generated: false }))
-  return { pieces, diagnostics: [] }
+function alone(tenant: readonly SourceFile[]): MergedSchema {
+  const before = tenant.map((file) => ({ text: `${file.text}\n`, file, offset: 0, generated: false }))
+  return { before, after: [], diagnostics: [] }
 }
 
 function engineErrors(errors: readonly DetailedError[], pieces: readonly Piece[]): readonly Diagnostic[] {

@@ -63,8 +63,8 @@ export function readTests(file: SourceFile): {
   let json: unknown
   try {
     json = JSON.parse(file.text)
-  } catch (fault) {
-    return refuse(jsonErrorOffset(file.text, fault), {
+  } catch {
+    return refuse(jsonErrorOffset(file.text), {
       code: 'test.syntax',
       message: 'the file is not valid JSON',
     })
@@ -145,8 +145,28 @@ function skipString(text: string, from: number): number {
   return i
 }
 
-/** V8 names the position in its message; without one the error is at the end. */
-function jsonErrorOffset(text: string, fault: unknown): number {
-  const position = fault instanceof Error ? /at position (\d+)/.exec(fault.message)?.[1] : undefined
-  return position === undefined ? text.length : Number(position)
+/**
+ * Where the text stops being JSON. V8 does not always say so; but whether a prefix can still become JSON is monotone,
+ * so bisection finds the place.
+ */
+function jsonErrorOffset(text: string): number {
+  let low = 0
+  let high = text.length
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (isPrefixOfJson(text.slice(0, middle))) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+function isPrefixOfJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch (fault) {
+    const message = fault instanceof Error ? fault.message : ''
+    const position = /at position (\d+)/.exec(message)?.[1]
+    return message.startsWith('Unexpected end') || position === String(text.length)
+  }
 }

@@ -5,9 +5,10 @@ import type { Piece } from './mapped-text.ts'
 import { attributeNames, spliceActions } from './splice-actions.ts'
 import { type Token, tokens } from './tokens.ts'
 
-/** The pieces of one schema text, or why there is none. */
+/** The pieces of one schema text, with a gap inside the namespace `Warder` where tools can be declared. */
 export interface MergedSchema {
-  readonly pieces: readonly Piece[]
+  readonly before: readonly Piece[]
+  readonly after: readonly Piece[]
   readonly diagnostics: readonly Diagnostic[]
 }
 
@@ -20,14 +21,9 @@ interface Block {
 
 /**
  * Appends the tenant's schema files to ours. Cedar refuses a namespace twice, so the actions that a tenant adds to the
- * namespace `Warder` are spliced into our block; everything else follows it. `tools` are ids that policies name and
- * that get declared if no schema does it.
+ * namespace `Warder` are spliced into our block; everything else follows it.
  */
-export function mergeSchema(
-  ours: SourceFile,
-  tenant: readonly SourceFile[],
-  tools: readonly string[],
-): MergedSchema {
+export function mergeSchema(ours: SourceFile, tenant: readonly SourceFile[]): MergedSchema {
   const ourTokens = codeTokens(ours.text)
   const block = warderBlocks(ourTokens).at(0)
   const closing = block === undefined ? undefined : ourTokens[block.close]
@@ -52,20 +48,20 @@ export function mergeSchema(
     diagnostics.push(...nestedNamespaces(file, found))
     after.push({ text: `${file.text.slice(rest)}\n`, file, offset: rest, generated: false })
   }
-  const declared = tools.map(
-    (id) =>
-      `  action ${cedarString(id)} in [callTool] appliesTo { principal: [Agent, User], resource: [Tool, Resource], context: CallContext };\n`,
-  )
-  const place = { file: ours, offset: closing.start, generated: true }
-  const pieces = [
-    { text: ours.text.slice(0, closing.start), file: ours, offset: 0, generated: false },
-    ...inside,
-    { text: declared.join(''), ...place },
-    { text: `${ours.text.slice(closing.start)}\n`, file: ours, offset: closing.start, generated: false },
-    ...after,
-  ]
-  return { pieces: pieces.filter((piece) => piece.text !== ''), diagnostics }
+  const offset = closing.start
+  return {
+    before: [{ text: ours.text.slice(0, offset), file: ours, offset: 0, generated: false }, ...inside],
+    after: [{ text: `${ours.text.slice(offset)}\n`, file: ours, offset, generated: false }, ...after],
+    diagnostics,
+  }
 }
+
+/** Declarations of tools, to stand between the two halves of a merged schema. */
+export function declareTools(ids: readonly string[]): string {
+  return ids.map((id) => `  action ${cedarString(id)} in [callTool] appliesTo ${TOOL_APPLIES};\n`).join('')
+}
+
+const TOOL_APPLIES = '{ principal: [Agent, User], resource: [Tool, Resource], context: CallContext }'
 
 /** Refuses a schema file that could exhaust the parser or whose brackets do not match. */
 export function guardSchema(file: SourceFile): readonly Diagnostic[] {

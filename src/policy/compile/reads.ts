@@ -40,11 +40,12 @@ export function readsOf(
  */
 class Walk {
   #all = false
+  #testsAutonomous = false
   readonly #roots = new Map<string, Draft>()
   readonly #entities = new Map<UidKey, { readonly uid: EntityUid; readonly node: Draft }>()
 
   get testsAutonomous(): boolean {
-    return this.#roots.get('context')?.attrs.has('autonomous') ?? false
+    return this.#testsAutonomous
   }
 
   root(name: 'principal' | 'action' | 'resource' | 'context'): Draft {
@@ -172,6 +173,10 @@ class Walk {
   #attribute(access: Binary & { readonly attr: string }): Denoted {
     const places = this.#follow(access.left)
     if (places.length === 0) return OPAQUE
+    // Only the value counts: `context has autonomous` is true for every call.
+    const context = this.#roots.get('context')
+    if (access.attr === 'autonomous' && context !== undefined && places.includes(context))
+      this.#testsAutonomous = true
     return { kind: 'places', places: places.map((place) => obtain(place.attrs, access.attr)) }
   }
 

@@ -39,11 +39,15 @@ export function validateBatch(batch: readonly NamedPolicy[], schema: string): re
   return [...errors, ...warnings]
 }
 
-/** Ids of texts that look like others are found without a schema, too. */
 function codeOf(warning: DetailedError): DiagnosticCode {
   if (/policy is impossible/.test(warning.message)) return 'policy.impossible'
   if (/unable to find an applicable action/.test(warning.message)) return 'policy.no_applicable_action'
   return 'policy.confusable'
+}
+
+/** Mixed scripts are common in texts of people; in an identifier they pass for somebody else. */
+function isMixedText(error: DetailedError): boolean {
+  return /^(for policy `[^`]*`, )?string `/.test(error.message) && /mixed scripts$/.test(error.message)
 }
 
 function isNews(code: DiagnosticCode, isFailing: boolean, isUnreachable: boolean): boolean {
@@ -63,6 +67,7 @@ function diagnosticOf(
   // The engine points at the start of the text for the policy as a whole; the author looks for the policy itself.
   const at = Math.max(source.head, source.start + utf16Index(source.text, start))
   return diagnosticAt(source.file, at, {
+    severity: isMixedText(found.error) ? 'warning' : 'error',
     code,
     message: found.error.message.replace(/^for policy `[^`]*`, /, ''),
     help: helpOf(found.error),
