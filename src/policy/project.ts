@@ -182,5 +182,6 @@ function isRecord(json: CedarValueJson | undefined): json is CedarRecord {
 }
 
 function entityJson({ facts, attrs, tags, parents }: Draft): EntityJson {
-  return { uid: uidJson(facts.uid), attrs, parents: [...parents.values()].map(uidJson), tags }
+  const json = { uid: uidJson(facts.uid), attrs, parents: [...parents.values()].map(uidJson) }
+  return Object.keys(tags).length === 0 ? json : { ...json, tags }
 }

@@ -38,14 +38,13 @@ describe('the projection', () => {
     expect(projected(['principal.level > 1', 'resource.owner.level > 1'], query(everyone))).toEqual({
       context: {},
       entities: [
-        { uid: uid('A::"p"'), attrs: { level: 3 }, parents: [], tags: {} },
+        { uid: uid('A::"p"'), attrs: { level: 3 }, parents: [] },
         {
           uid: uid('R::"r"'),
           attrs: { owner: { __entity: uid('A::"q"') } },
           parents: [],
-          tags: {},
         },
-        { uid: uid('A::"q"'), attrs: { level: 7 }, parents: [], tags: {} },
+        { uid: uid('A::"q"'), attrs: { level: 7 }, parents: [] },
       ],
     })
   })
@@ -54,7 +53,7 @@ describe('the projection', () => {
     const actionAncestors = [uid('Action::"group"'), uid('Action::"top"')]
     expect(projected(['true'], query([], { actionAncestors }))).toEqual({
       context: {},
-      entities: [{ uid: uid('Action::"act"'), attrs: {}, parents: actionAncestors, tags: {} }],
+      entities: [{ uid: uid('Action::"act"'), attrs: {}, parents: actionAncestors }],
     })
   })
 
