@@ -68,6 +68,7 @@ export function createLogWriter(parts: LogWriterParts): LogWriter {
  * without contradiction. A row that was not sent yet becomes a deny row with that reason. A row that was sent may be
  * durable already, so it stays as it is (same sequence, same hash) until the database confirms it, and an allow is
  * followed by a deny row whose `trace.corrects` names its decision.
+ * (A process that dies between the two leaves a sent allow without its contradiction; nobody received that allow.)
  */
 export class LogWriter {
   readonly #parts: LogWriterParts
