@@ -22,18 +22,26 @@ export interface Slots {
 /** The engine needs about 25 KB for a slice of six policies: 512 slots are some 12 MB. */
 const SLOTS_DEFAULT = 512
 
+/** Bound on the policies of all slots together, about 5 KB each: the engine's memory never shrinks again. */
+const POLICIES_DEFAULT = 16_384
+
 /** A slice that trapped the engine this often is not tried again: each trap costs every request a rebuild. */
 const TRAPS_MAX = 2
 
 /** Bound on remembered traps; the oldest are forgotten. */
 const SUSPECTS_MAX = 4_096
 
-/** Makes an empty ring of `size` slots (at least 1) on `engine`. */
-export function createSlots(engine: Engine, size: number = SLOTS_DEFAULT): Slots {
+/** Makes an empty ring of at most `size` slots (at least 1) and `policiesMax` policies; one slice always fits. */
+export function createSlots(
+  engine: Engine,
+  size: number = SLOTS_DEFAULT,
+  policiesMax: number = POLICIES_DEFAULT,
+): Slots {
   const ring = new Map<string, Slot>()
   const free: string[] = []
   const suspects = new Map<string, number>()
   let generation = engine.generation
+  let held = 0
 
   const trapped = (key: string): void => {
     const count = (suspects.get(key) ?? 0) + 1
@@ -42,8 +50,24 @@ export function createSlots(engine: Engine, size: number = SLOTS_DEFAULT): Slots
     if (suspects.size > SUSPECTS_MAX) forgetOldest(suspects)
   }
 
+  /** A name for a slice of `count` policies. Slots give way in order; overwriting frees one, the others are emptied. */
+  const makeRoom = (count: number): string => {
+    const names: string[] = []
+    while (ring.size >= size || (ring.size > 0 && held + count > policiesMax)) {
+      const oldest = forgetOldest(ring)
+      held -= oldest?.effects.size ?? 0
+      if (oldest !== undefined) names.push(oldest.name)
+    }
+    const name = names.shift() ?? free.pop() ?? engine.reserve()
+    for (const spare of names) {
+      engine.prepare(spare, {})
+      free.push(spare)
+    }
+    return name
+  }
+
   const prepare = (release: Release, ordinals: readonly number[], key: string): Slot | CallFault => {
-    const name = nameFor(engine, ring, free, size)
+    const name = makeRoom(ordinals.length)
     const policies = ordinals.map((ordinal) => release.policy(ordinal))
     const fault = engine.prepare(name, textsById(policies))
     if (fault !== undefined) {
@@ -54,6 +78,7 @@ export function createSlots(engine: Engine, size: number = SLOTS_DEFAULT): Slots
     const effects = new Map(policies.map((policy) => [policy.id, policy.effect]))
     const slot = { key, name, plan: uniteReads(policies), effects }
     ring.set(key, slot)
+    held += effects.size
     return slot
   }
 
@@ -65,6 +90,7 @@ export function createSlots(engine: Engine, size: number = SLOTS_DEFAULT): Slots
         generation = engine.generation
         ring.clear()
         free.length = 0
+        held = 0
       }
       if ((suspects.get(key) ?? 0) >= TRAPS_MAX) return quarantined
       const slot = ring.get(key)
@@ -80,13 +106,6 @@ const quarantined: CallFault = {
   kind: 'engine',
   detail: `these policies trapped the engine ${TRAPS_MAX} times and are not tried again`,
   trapped: false,
-}
-
-/** A free name, or that of the least recently used slot, whose policies the engine then frees. */
-function nameFor(engine: Engine, ring: Map<string, Slot>, free: string[], size: number): string {
-  const spare = free.pop()
-  if (spare !== undefined) return spare
-  return (ring.size >= size ? forgetOldest(ring)?.name : undefined) ?? engine.reserve()
 }
 
 function forgetOldest<Entry>(entries: Map<string, Entry>): Entry | undefined {

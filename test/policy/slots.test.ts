@@ -92,6 +92,21 @@ describe('slots', () => {
     expect(new Set(prepared).size).toBe(2)
   })
 
+  test('slots give way when their policies together are too many, and none is left behind in the engine', () => {
+    const { engine, prepared } = counting()
+    const slots = createSlots(engine, 8, 4)
+    const small = [0, 1, 2].map((ordinal) => acquired(slots, release, [ordinal]))
+    const large = acquired(slots, release, [0, 1, 2, 3])
+
+    expect(large.name).toBe(small[0]?.name)
+    expect(decide(engine, large)).toBe('allow a,b,c,d')
+    expect(small.slice(1).map((slot) => decide(engine, slot))).toEqual(['deny ', 'deny '])
+    expect(decide(engine, acquired(slots, release, [1]))).toBe('allow b')
+    expect(new Set(prepared).size).toBe(3)
+  })
+})
+
+describe('slots of an engine that fails', () => {
   test('after a trap every slice is prepared again', () => {
     const engine = createEngine()
     const slots = createSlots(engine)
