@@ -134,6 +134,15 @@ describe('the id of a release', () => {
   })
 })
 
+test('an input that the engine can not take is a finding, not an exception', () => {
+  const input = folder({ 'p.cedar': '@id("p") permit(principal is Warder::Agent, action, resource);' })
+  // A lone surrogate cannot be handed to the engine; files of the folder were checked for it, ours was not.
+  expect(compileFolder({ ...input, warderSchema: `${input.warderSchema}// \ud800` })).toMatchObject({
+    ok: false,
+    diagnostics: [{ code: 'policy.engine_failure', severity: 'error' }],
+  })
+})
+
 describe('in a worker', () => {
   const input = folder({ 'p.cedar': PERMIT, 's.cedarschema': SCHEMA })
 
