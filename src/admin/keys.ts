@@ -27,7 +27,12 @@ export function hashKey(key: string): string {
   return createHash('sha256').update(key).digest('hex')
 }
 
+/** The beginning of a key that lists show. */
+export function keyHint(key: string): string {
+  return key.slice(0, HINT_LENGTH)
+}
+
 function newKey(prefix: string): NewKey {
   const key = `${prefix}${randomBytes(RANDOM_BYTES).toString('base64url')}`
-  return { key, hash: hashKey(key), hint: key.slice(0, HINT_LENGTH) }
+  return { key, hash: hashKey(key), hint: keyHint(key) }
 }

@@ -2,7 +2,7 @@ import type { TenantId } from '#model/ids.ts'
 import { compileInWorker } from '#policy/compile/compile-in-worker.ts'
 import { type DemoFile, readDemoFile, removeDemoFile, writeDemoFile } from './demo-file.ts'
 import { importRegistry } from './import-registry.ts'
-import { hashKey, newAdminToken, newGatewayKey } from './keys.ts'
+import { hashKey, keyHint, newAdminToken, newGatewayKey } from './keys.ts'
 import { exampleFolder, readPolicyFolder, readShippedPolicies, readTextFile } from './policy-folder.ts'
 import type { AdminStore } from './ports.ts'
 import { pushRelease } from './push-release.ts'
@@ -17,7 +17,6 @@ export interface DemoCredentials {
 const TENANT = 'demo' as TenantId
 const GATEWAY = 'demo'
 const COMPILE_MILLISECONDS = 120_000
-const HINT_LENGTH = 10
 
 /**
  * Fills a database that has no tenant yet with the tenant `demo`: registry, active policies, a gateway and a token for
@@ -84,9 +83,9 @@ async function addCredentials(store: AdminStore, file: DemoFile): Promise<void> 
     userOnly: false,
     obligations: null,
     keyHash: hashKey(file.gatewayKey),
-    keyHint: hintOf(file.gatewayKey),
+    keyHint: keyHint(file.gatewayKey),
   })
-  await store.addAdminToken(hashKey(file.adminToken), hintOf(file.adminToken))
+  await store.addAdminToken(hashKey(file.adminToken), keyHint(file.adminToken))
 }
 
 /** Whether the database still knows the credentials: they may be revoked, or belong to another database. */
@@ -96,7 +95,7 @@ async function isValid(store: AdminStore, file: DemoFile): Promise<boolean> {
   return (
     gateway !== undefined &&
     gateway.revoked_at === null &&
-    gateway.key_hints.includes(hintOf(file.gatewayKey)) &&
+    gateway.key_hints.includes(keyHint(file.gatewayKey)) &&
     (await store.isAdminToken(hashKey(file.adminToken)))
   )
 }
@@ -107,8 +106,4 @@ function newDemoFile(): DemoFile {
 
 function credentialsOf({ gatewayKey, adminToken }: DemoFile): DemoCredentials {
   return { tenant: TENANT, gatewayKey, adminToken }
-}
-
-function hintOf(key: string): string {
-  return key.slice(0, HINT_LENGTH)
 }

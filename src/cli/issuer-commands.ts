@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { putIssuer } from '#admin/issuers.ts'
 import { readTextFile } from '#admin/policy-folder.ts'
-import { type CliContext, requireTenant, tenantOf } from './context.ts'
+import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
 import { fromAdmin } from './failure.ts'
-import { allPages } from './paging.ts'
 
 /** `warder issuer add|list`. */
 export function addIssuerCommands(program: Command, context: CliContext): void {
@@ -28,19 +27,21 @@ export function addIssuerCommands(program: Command, context: CliContext): void {
     })
   issuer
     .command('list')
-    .requiredOption('--tenant <tenant>', 'tenant whose issuers are listed')
+    .option('--tenant <tenant>', 'only one tenant (default: all)')
     .description('list the issuers of a tenant')
-    .action(async (flags: { readonly tenant: string }, command: Command) => {
+    .action(async (flags: { readonly tenant?: string }, command: Command) => {
       const output = context.output(command)
-      const tenant = tenantOf(flags.tenant)
+      const tenant = optionalTenant(flags.tenant)
       await context.database(output, async ({ store }) => {
-        await requireTenant(store, tenant)
         await output.list(
-          allPages(
-            (page) => store.listIssuers(tenant, page),
+          tenantPages(
+            store,
+            tenant,
+            (each, page) => store.listIssuers(each, page),
             (row) => row.issuer,
           ),
           [
+            ...tenantColumn(tenant),
             { heading: 'issuer', cell: (row) => row.issuer },
             { heading: 'audience', cell: (row) => row.audience.join(' ') },
             { heading: 'algorithms', cell: (row) => row.algorithms.join(' ') },

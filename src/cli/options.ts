@@ -4,6 +4,7 @@ import type { Result } from '#lib/result.ts'
 export interface Sink {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
+  on?(event: 'error', listener: (fault: Error) => void): unknown
 }
 
 /** What the commands need to know of the configuration. */

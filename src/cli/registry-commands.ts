@@ -1,9 +1,8 @@
 import type { Command } from 'commander'
 import { importRegistry } from '#admin/import-registry.ts'
 import { readTextFile } from '#admin/policy-folder.ts'
-import { type CliContext, requireTenant, tenantOf } from './context.ts'
+import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
 import { fromAdmin } from './failure.ts'
-import { allPages } from './paging.ts'
 
 /** `warder registry import|list`. */
 export function addRegistryCommands(program: Command, context: CliContext): void {
@@ -31,20 +30,22 @@ export function addRegistryCommands(program: Command, context: CliContext): void
     })
   registry
     .command('list')
-    .requiredOption('--tenant <tenant>', 'tenant whose entities are listed')
+    .option('--tenant <tenant>', 'only one tenant (default: all)')
     .option('--type <type>', 'only one entity type, such as Warder::Agent')
     .description('list entities in the order of type and id')
-    .action(async (flags: { readonly tenant: string; readonly type?: string }, command: Command) => {
+    .action(async (flags: { readonly tenant?: string; readonly type?: string }, command: Command) => {
       const output = context.output(command)
-      const tenant = tenantOf(flags.tenant)
+      const tenant = optionalTenant(flags.tenant)
       await context.database(output, async ({ store }) => {
-        await requireTenant(store, tenant)
         await output.list(
-          allPages(
-            (page) => store.listEntities(tenant, flags.type, page),
+          tenantPages(
+            store,
+            tenant,
+            (each, page) => store.listEntities(each, flags.type, page),
             ({ uid }) => `${uid.type}\u0000${uid.id}`,
           ),
           [
+            ...tenantColumn(tenant),
             { heading: 'type', cell: ({ uid }) => uid.type },
             { heading: 'id', cell: ({ uid }) => uid.id },
             { heading: 'parents', cell: ({ parents }) => parents.map(({ id }) => id).join(' ') || '-' },

@@ -3,28 +3,36 @@ import { refused } from '#admin/failure.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import { findReleaseId } from '#admin/push-release.ts'
 import type { ReleaseId, TenantId } from '#model/ids.ts'
-import { type CliContext, requireTenant, tenantOf } from './context.ts'
+import {
+  type CliContext,
+  optionalTenant,
+  requireTenant,
+  tenantColumn,
+  tenantOf,
+  tenantPages,
+} from './context.ts'
 import { fromAdmin } from './failure.ts'
-import { allPages } from './paging.ts'
 import { printable, utcTime } from './table.ts'
 
 /** `warder policy list|show`. */
 export function addReleaseCommands(policy: Command, context: CliContext): void {
   policy
     .command('list')
-    .requiredOption('--tenant <tenant>', 'tenant whose releases are listed')
+    .option('--tenant <tenant>', 'only one tenant (default: all)')
     .description('list the pushed releases, newest first')
-    .action(async (flags: { readonly tenant: string }, command: Command) => {
+    .action(async (flags: { readonly tenant?: string }, command: Command) => {
       const output = context.output(command)
-      const tenant = tenantOf(flags.tenant)
+      const tenant = optionalTenant(flags.tenant)
       await context.database(output, async ({ store }) => {
-        await requireTenant(store, tenant)
         await output.list(
-          allPages(
-            (page) => store.listReleases(tenant, page),
+          tenantPages(
+            store,
+            tenant,
+            (each, page) => store.listReleases(each, page),
             (row) => row.release,
           ),
           [
+            ...tenantColumn(tenant),
             { heading: 'release', cell: (row) => row.release },
             { heading: 'active', cell: (row) => (row.active ? 'active' : '-') },
             { heading: 'pushed', cell: (row) => utcTime(row.pushed_at) },

@@ -10,8 +10,12 @@ import { createProgram } from './program.ts'
  */
 export async function runCli(args: readonly string[], options: CliOptions): Promise<ExitCode> {
   const output = new Output(wantsJson(args), options.stdout, options.stderr)
+  // Whoever reads the output may have seen enough (`| head`); that is not a fault, and `logs tail` ends then.
+  const closed = new AbortController()
+  options.stdout.on?.('error', () => closed.abort())
+  const signal = AbortSignal.any([closed.signal, ...(options.signal === undefined ? [] : [options.signal])])
   try {
-    await createProgram(options).parseAsync([...args], { from: 'user' })
+    await createProgram({ ...options, signal }).parseAsync([...args], { from: 'user' })
     return EXIT.ok
   } catch (fault) {
     const failure = toFailure(fault)

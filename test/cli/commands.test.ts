@@ -175,6 +175,12 @@ describe('registry', () => {
     expect(await json('registry', 'list', '--tenant', 'globex')).toEqual([])
   })
 
+  test('without a tenant a list covers all of them and says whose each entry is', async () => {
+    const all = await json('registry', 'list', '--type', 'user')
+    expect(all).toEqual([expect.objectContaining({ tenant: 'acme', uid: { type: 'user', id: 'ann' } })])
+    expect((await run(['registry', 'list'])).stdout).toMatch(/^TENANT +TYPE +ID/)
+  })
+
   test('lists page through everything: 1,200 entities arrive as one array', async () => {
     const entities = Array.from({ length: 1200 }, (_, i) => ({ uid: { type: 'doc', id: `${i}` } }))
     await json('registry', 'import', file('many.json', { entities }), '--tenant', 'initech')
