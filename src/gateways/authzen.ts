@@ -11,6 +11,7 @@ import {
   type WarderContext,
   warderContextSchema,
 } from './authzen-schema.ts'
+import { toolOf } from './authzen-tool.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { readJsonBody } from './json-body.ts'
@@ -19,7 +20,6 @@ import { fromSchemaError } from './schema-error.ts'
 import type { GatewayDialect, ItemAnswer, WireRequest, WireResponse } from './wire.ts'
 
 const NO_PROPERTIES: JsonObject = {}
-const TOOL_TYPES: ReadonlySet<string> = new Set(['tool', 'mcp_tool', 'mcp-tool', 'Warder::Tool'])
 const JSON_HEADERS = [['content-type', 'application/json']] as const
 const STATUS: { readonly [code: string]: number } = {
   'internal.fault': 500,
@@ -73,7 +73,9 @@ function readEvaluation(
   const subject = claim(parsed.data.subject)
   const parties = partiesOf(subject, context)
   if (!parties.ok) return parties
-  const named = { ...parties.value, subject }
+  const tool = toolOf(parsed.data.action.name, parsed.data.resource)
+  if (!tool.ok) return tool
+  const named = { ...parties.value, subject, tool: tool.value }
   return success(toRequest(parsed.data, named, context, extension.value, wire, now))
 }
 
@@ -88,7 +90,7 @@ function readExtension(value: Json | undefined): Result<WarderContext, Malformed
 
 function toRequest(
   { action, resource }: Evaluation,
-  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'subject'>,
+  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'subject' | 'tool'>,
   context: JsonObject,
   extension: WarderContext,
   wire: WireRequest,
@@ -105,7 +107,6 @@ function toRequest(
     ...named,
     credentials: token === undefined ? [] : [{ scheme: 'bearer', value: token }],
     identityHeaders: [],
-    tool: toolOf(action.name, resource),
     route: undefined,
     action: { name: action.name, properties: action.properties ?? NO_PROPERTIES },
     resource: claim(resource),
@@ -120,12 +121,6 @@ function toRequest(
 
 function claim({ type, id, properties }: Evaluation['subject']): EntityClaim {
   return { type, id, properties: properties ?? NO_PROPERTIES }
-}
-
-/** The MCP mapping of COAZ puts the tool in the resource; otherwise the action of a tool resource names it. */
-function toolOf(action: string, resource: Evaluation['resource']): string | undefined {
-  if (!TOOL_TYPES.has(resource.type)) return undefined
-  return action === 'tools/call' ? resource.id : action
 }
 
 function supportedOf(value: Json | undefined): readonly string[] | undefined {

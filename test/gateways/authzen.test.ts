@@ -94,6 +94,7 @@ test.each([
 test.each([
   ['tools/call', 'tool', 'github/x', 'github/x'],
   ['github/x', 'Warder::Tool', 'github/x', 'github/x'],
+  ['invoke', 'tool', 'github/x', 'github/x'],
   ['read', 'record', '1', undefined],
 ])('an evaluation: action %s on %s %s asks for tool %s', (name, type, id, tool) => {
   expect(readOne({ ...BASE, action: { name }, resource: { type, id } }).tool).toBe(tool)
@@ -139,6 +140,11 @@ test.each([
     '`resource.properties`: must be an object',
   ],
   [{ ...BASE, context: 'x' }, 'request.wrong_type', '`context`: must be an object'],
+  [
+    { ...BASE, action: { name: 'github/read' }, resource: { type: 'tool', id: 'github/delete' } },
+    'request.wrong_type',
+    '`action.name` and `resource.id` name different tools',
+  ],
   [[BASE], 'request.wrong_type', 'the body must be a JSON object'],
 ])('an evaluation: %j is refused', (body, code, message) => {
   expect(read(body)).toEqual({ ok: false, failure: { code, message } })
