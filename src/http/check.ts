@@ -147,6 +147,7 @@ export function httpError(code: HttpErrorCode, name: Dialect): WireResponse {
   const body = name === 'authzen' ? `${code}: ${message}` : { decision: 'deny', error: { code, message } }
   const headers: [string, string][] = [['content-type', 'application/json']]
   if (status === 401) headers.push(['www-authenticate', 'Bearer realm="warder"'])
+  if (!isJsonDialect(name)) headers.push(['x-warder-reason', code])
   if (status === 405) headers.push(['allow', 'POST'])
   if (status === 503 && isJsonDialect(name)) headers.push(['retry-after', '1'])
   return {

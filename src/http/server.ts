@@ -60,6 +60,8 @@ export function createHttpListener(
         server.once('error', reject)
         server.listen(port, host, () => {
           server.off('error', reject)
+          // A failed accept (no more file descriptors) must not end the process.
+          server.on('error', onClientError)
           const address = server.address()
           resolve({ host, port: typeof address === 'object' && address !== null ? address.port : port })
         })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { adminRoutes } from '#http/admin-listener.ts'
+import { adminRoutes, createAdminListener } from '#http/admin-listener.ts'
+import { request } from '../support/raw-http.ts'
 
 const TOKEN = 'wat_0123456789abcdef'
 const parts = {
@@ -68,4 +69,12 @@ test('an unknown path names the known ones, a fault names nothing', async () => 
     500,
     { error: { code: 'internal.fault', message: 'the request failed' } },
   ])
+})
+
+test('the listener speaks HTTP and stops', async () => {
+  const listener = createAdminListener(parts)
+  const { port } = await listener.listen('127.0.0.1', 0)
+  const answer = await request(port, 'GET', '/readyz')
+  expect([answer.status, JSON.parse(answer.body)]).toEqual([200, parts.readiness()])
+  await listener.close(100)
 })
