@@ -9,6 +9,8 @@ import {
   type ValueRecord,
 } from '#model/value.ts'
 import type { EntityFacts, FindEntity } from '#policy/port.ts'
+import { isActionType } from './cedar-name.ts'
+import { declaredAction } from './schema-lookup.ts'
 import { TypeMismatch, toRecord, toValue } from './typed.ts'
 
 const NOTHING: ValueRecord = new Map()
@@ -34,6 +36,7 @@ export class EntityFactsView {
 
   /** The registry's entity alone, or undefined when it is not registered. */
   stored(uid: EntityUid): EntityFacts | undefined {
+    if (isActionType(uid.type)) return this.#action(uid)
     const entity = this.#registry.find(uid)
     if (entity === undefined) return undefined
     const known = factsOf(this.#release).get(entity)
@@ -61,6 +64,18 @@ export class EntityFactsView {
     const schema = this.#release.schema
     if (schema === undefined) return undefined
     return Object.hasOwn(schema.entityTypes, type) ? (schema.entityTypes[type]?.attrs ?? {}) : {}
+  }
+
+  /** Actions have no attributes; their groups are the schema's where it declares them, else the registry's. */
+  #action(uid: EntityUid): EntityFacts | undefined {
+    const declared = declaredAction(this.#release.schema, uid)
+    if (declared === undefined && this.#registry.find(uid) === undefined) return undefined
+    return {
+      uid,
+      attrs: NOTHING,
+      tags: NOTHING,
+      ancestors: declared?.groups ?? this.#registry.ancestors(uid),
+    }
   }
 
   #type(entity: StoredEntity): TypedEntity {
