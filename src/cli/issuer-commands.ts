@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { putIssuer } from '#admin/issuers.ts'
 import { readTextFile } from '#admin/policy-folder.ts'
 import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
 import { fromAdmin } from './failure.ts'
@@ -16,6 +15,8 @@ export function addIssuerCommands(program: Command, context: CliContext): void {
       const output = context.output(command)
       const text = await readTextFile(file)
       if (!text.ok) throw fromAdmin(text.failure)
+      // Loaded only now: it brings the verifier of tokens along.
+      const { putIssuer } = await import('#admin/issuers.ts')
       await context.database(output, async ({ store }) => {
         const put = await putIssuer(store, { tenant: flags.tenant, text: text.value })
         if (!put.ok) {

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { importRegistry } from '#admin/import-registry.ts'
 import { readTextFile } from '#admin/policy-folder.ts'
 import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
 import { fromAdmin } from './failure.ts'
@@ -18,6 +17,7 @@ export function addRegistryCommands(program: Command, context: CliContext): void
       const output = context.output(command)
       const text = await readTextFile(file)
       if (!text.ok) throw fromAdmin(text.failure)
+      const { importRegistry } = await import('#admin/import-registry.ts')
       await context.database(output, async ({ store }) => {
         const imported = await importRegistry(
           store,
