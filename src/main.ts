@@ -35,10 +35,16 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error
 })
 
+const interrupted = new AbortController()
+if (process.argv[2] !== 'serve') {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => interrupted.abort())
+}
+
 process.exitCode = await runCli(process.argv.slice(2), {
   serve,
   env: process.env,
   readConfig,
   stdout: process.stdout,
   stderr: process.stderr,
+  signal: interrupted.signal,
 })

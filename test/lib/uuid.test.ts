@@ -3,7 +3,9 @@ import { uuidV7 } from '#lib/uuid.ts'
 
 test('ids are well-formed version 7 UUIDs', () => {
   for (let i = 0; i < 2000; i++) {
-    expect(uuidV7(1_795_000_000_000 + i)).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(uuidV7(1_795_000_000_000 + i)).toMatch(
+      /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+    )
   }
 })
 
