@@ -63,6 +63,8 @@ export function openPool(target: Target, options: PoolOptions): Sql {
       // A real login on the embedded server; elsewhere the owner's login steps down before its first statement.
       ...(options.role === 'runtime' && !embedded ? { role: RUNTIME_ROLE } : {}),
     },
+    // The driver renews connections from time to time; on the embedded server that would drop the client lock.
+    ...(embedded ? { max_lifetime: null } : {}),
     ...(target.database === undefined ? {} : { database: target.database }),
   }
   if (target.socket !== undefined) {
