@@ -37,7 +37,7 @@ export interface Steps {
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
   readonly judgePolicy: JudgePolicy
-  readonly log: LogWriter
+  readonly log: Pick<LogWriter, 'write'>
   readonly mask: Mask
   /** Told about every exception that became a deny; the message stays inside. */
   readonly onFault: (error: unknown) => void
@@ -149,6 +149,7 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
     })),
     obligations: judgement.obligations,
     advice: judgement.advice,
+    upstreamHeaders: tenant?.release?.upstreamHeaders ?? [],
     release: tenant?.release?.id,
     stateVersion: tenant?.version ?? 0,
     decidedAt: request.now,

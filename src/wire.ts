@@ -91,7 +91,8 @@ async function open(
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
   const keys = createKeySets({
-    fetch: createFetchJwks(),
+    // `http` is accepted on loopback only, where no other machine can answer.
+    fetch: createFetchJwks(true),
     clock: systemClock,
     onFault: (issuer, cause) => logger.warn({ issuer, cause }, 'the keys of an issuer could not be fetched'),
   })

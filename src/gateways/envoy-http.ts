@@ -1,7 +1,7 @@
 import { failed } from '#lib/result.ts'
 import { readHeaderRequest } from './header-request.ts'
 import { conflict, headerMap } from './headers.ts'
-import { denied, isStripped, statusAnswer } from './status-answer.ts'
+import { denied, isStripped, statusAnswer, unsetHeaders } from './status-answer.ts'
 import type { GatewayDialect } from './wire.ts'
 
 /**
@@ -26,9 +26,10 @@ export const envoyHttp: GatewayDialect = {
   write([answer]) {
     if (answer === undefined) return denied('internal.fault', undefined)
     if ('malformed' in answer) return denied(answer.malformed.code, answer.malformed.message)
-    return statusAnswer(answer.decision, (decision) =>
-      isStripped(decision) ? [['x-envoy-auth-headers-to-remove', 'authorization']] : [],
-    )
+    return statusAnswer(answer.decision, (decision) => {
+      const removed = [...(isStripped(decision) ? ['authorization'] : []), ...unsetHeaders(decision)]
+      return removed.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', removed.join(', ')]]
+    })
   },
   refuse: ({ code, message }) => denied(code, message),
 }

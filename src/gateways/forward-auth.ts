@@ -1,8 +1,9 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Malformed } from '#model/request.ts'
 import { type OriginalCall, readHeaderRequest } from './header-request.ts'
+import { NONE } from './header-safe.ts'
 import { conflict, type HeaderMap, headerMap } from './headers.ts'
-import { denied, statusAnswer } from './status-answer.ts'
+import { denied, statusAnswer, unsetHeaders } from './status-answer.ts'
 import type { GatewayDialect } from './wire.ts'
 
 const FORWARDED = ['x-forwarded-method', 'x-forwarded-uri'] as const
@@ -26,7 +27,8 @@ export const forwardAuth: GatewayDialect = {
   write([answer]) {
     if (answer === undefined) return denied('internal.fault', undefined)
     if ('malformed' in answer) return denied(answer.malformed.code, answer.malformed.message)
-    return statusAnswer(answer.decision, () => [])
+    // A gateway that copies headers needs one to copy; where none comes, some let the client's own pass.
+    return statusAnswer(answer.decision, (decision) => unsetHeaders(decision).map((name) => [name, NONE]))
   },
   refuse: ({ code, message }) => denied(code, message),
 }

@@ -1,3 +1,4 @@
+import { isSettableHeader } from '#lib/header-name.ts'
 import type { Decision } from '#model/decision.ts'
 import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import { headerJson, headerSafe, NONE } from './header-safe.ts'
@@ -7,12 +8,7 @@ type Header = readonly [string, string]
 
 // Response headers of 4 KiB in all are what the smallest default buffer of a gateway takes (nginx, proxy_buffer_size).
 const OBLIGATIONS_LENGTH_MAX = 2_048
-const HEADER_NAME = /^[A-Za-z0-9-]{1,128}$/
 const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
-// Names that steer the gateway or this answer; a policy can't set them.
-const STEERING =
-  /^(?:x-warder-.*|x-envoy-.*|x-decision-id|x-request-id|authorization|www-authenticate|set-cookie|location|host|connection|keep-alive|te|trailer|upgrade|expect|content-.*|transfer-encoding|proxy-.*|cache-control|date)$/i
-
 /**
  * A decision as status and headers. Allow is 200 and nothing else; deny is 401 where a better credential may help, else 403.
  *
@@ -70,6 +66,19 @@ export function isStripped({ obligations }: Decision): boolean {
   return obligations.some(({ type }) => type === 'strip_authorization' || type === 'token_exchange')
 }
 
+/**
+ * Headers that policies of the active release can set and that this decision does not set: what a client sent under such a
+ * name must not reach the upstream as if Warder had said it.
+ */
+export function unsetHeaders({ upstreamHeaders, obligations }: Decision): readonly string[] {
+  const set = new Set(
+    obligations.map(({ type, properties }) =>
+      type === 'set_header' ? String(properties['name']).toLowerCase() : '',
+    ),
+  )
+  return upstreamHeaders.filter((name) => !set.has(name))
+}
+
 /** RFC 6750 section 3: no error code when no credential was sent. */
 function challengeOf(code: string): string | undefined {
   if (code === 'identity.missing' || code === 'credentials.missing') return 'Bearer realm="warder"'
@@ -87,7 +96,7 @@ function setHeaders({ obligations }: Decision): readonly Header[] | undefined {
     const { name, value } = properties
     if (typeof name !== 'string' || typeof value !== 'string') return undefined
     const key = name.toLowerCase()
-    if (!HEADER_NAME.test(name) || STEERING.test(name) || set.has(key)) return undefined
+    if (!isSettableHeader(name) || set.has(key)) return undefined
     set.set(key, HEADER_VALUE.test(value) ? value : headerSafe(value))
   }
   return [...set]

@@ -21,6 +21,8 @@ export interface Decision {
   readonly reasons: readonly Reason[]
   readonly obligations: readonly Obligation[]
   readonly advice: readonly Advice[]
+  /** Names (lower case, sorted) of all headers that policies of the release can set on the call to the upstream. */
+  readonly upstreamHeaders: readonly string[]
   readonly release: ReleaseId | undefined
   readonly stateVersion: number
   readonly decidedAt: EpochMilliseconds

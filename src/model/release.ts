@@ -143,6 +143,8 @@ export interface Release extends ReleaseHeader {
   matching(question: ScopeQuestion): readonly number[]
   /** The policy at `ordinal`, 0 to `policyCount` - 1. */
   policy(ordinal: number): PolicyRecord
+  /** Names (lower case, sorted) of all headers that its policies can set. */
+  readonly upstreamHeaders: readonly string[]
   /** The policy with this id, in constant time. */
   find(id: string): PolicyRecord | undefined
 }

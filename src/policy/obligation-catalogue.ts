@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isSettableHeader } from '#lib/header-name.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import type { ObligationTemplate } from '#model/release.ts'
@@ -29,10 +30,6 @@ const YEAR_SECONDS = 31_536_000
 
 // C0, DEL and C1: none of them may reach a header, a log line or a mail.
 const PLAIN_TEXT = /^[^\p{Cc}]*$/u
-const HEADER_TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const HEADER_NAME_REFUSED =
-  /^(authorization|proxy-.*|host|cookie2?|set-cookie2?|content-.*|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|date|via|forwarded|x-forwarded-.*|x-warder-.*|:.*)$/i
-
 const text = (charactersMax: number) =>
   z.string().min(1).max(charactersMax).regex(PLAIN_TEXT, 'must not contain control characters')
 const list = (charactersMax: number) => z.array(text(charactersMax)).min(1).max(64)
@@ -40,11 +37,9 @@ const seconds = (max: number) => z.int().min(1).max(max)
 
 const headerName = z
   .string()
-  .max(128)
-  .regex(HEADER_TOKEN, 'must be an HTTP header name')
   .refine(
-    (name) => !HEADER_NAME_REFUSED.test(name),
-    'this header belongs to the connection or to credentials and can not be set by a policy',
+    isSettableHeader,
+    'must be a header name of letters, digits and `-` that does not belong to the connection, to credentials or to the gateway',
   )
 
 /** Every obligation of the catalogue, version 1; docs/obligations.md describes them. */

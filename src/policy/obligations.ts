@@ -61,6 +61,8 @@ export function unsupportedObligation(
   const registered = gateway.obligations ?? (isJsonDialect(dialect) ? undefined : HEADER_DIALECT_DEFAULT)
   const known =
     requested === undefined ? undefined : new Set(requested.map((name) => WIRE_NAMES[name] ?? name))
+  if (!isJsonDialect(dialect) && JSON.stringify(obligations).length > HEADER_CHARACTERS_MAX)
+    return obligations[0]?.type
   const unsupported = obligations.find(
     ({ type }) =>
       OBLIGATIONS[type].executes === 'gateway' &&
@@ -68,6 +70,9 @@ export function unsupportedObligation(
   )
   return unsupported?.type
 }
+
+/** What fits into one response header together with the others: gateways buffer 4 KiB (nginx, proxy_buffer_size). */
+const HEADER_CHARACTERS_MAX = 2_048
 
 /** Names of the AuthZEN obligations profile that differ from ours. */
 const WIRE_NAMES: Readonly<Record<string, string>> = { 'step-up': 'step_up', notification: 'notify' }

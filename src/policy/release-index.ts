@@ -21,10 +21,12 @@ export async function assembleRelease(
   const index = buildScopeIndex()
   const texts: string[] = []
   const ordinals = new Map<string, number>()
+  const upstreamHeaders = new Set<string>()
   const breathe = pacer()
   for await (const batch of batches) {
     for (const record of batch) {
       index.add(record.scope)
+      for (const name of headersSetBy(record)) upstreamHeaders.add(name)
       ordinals.set(record.id, texts.length)
       texts.push(JSON.stringify(record))
       await breathe()
@@ -43,7 +45,19 @@ export async function assembleRelease(
     const ordinal = ordinals.get(id)
     return ordinal === undefined ? undefined : policy(ordinal)
   }
-  return { ...header, matching: index.finish(), policy, find }
+  return {
+    ...header,
+    matching: index.finish(),
+    policy,
+    find,
+    upstreamHeaders: [...upstreamHeaders].toSorted(),
+  }
+}
+
+function headersSetBy({ obligations }: PolicyRecord): readonly string[] {
+  return obligations.flatMap(({ type, properties }) =>
+    type === 'set_header' ? [String(properties['name']).toLowerCase()] : [],
+  )
 }
 
 /** Gives the loop a turn whenever the current stretch of work has used its time. */

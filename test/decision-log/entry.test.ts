@@ -68,6 +68,7 @@ function input(more: Partial<AuthorizationRequest> = {}, rest: Partial<EntryInpu
       id: '0199d000-0000-7000-8000-00000000000a' as DecisionId,
       tenant: TENANT,
       identity: { agent: 'agent-1', user: 'alice' },
+      upstreamHeaders: [],
       effect: 'allow',
       reasons: [{ code: 'policy.permit', policy: 'p1', message: 'every party is permitted by policy' }],
       obligations: [{ type: 'redact', properties: { fields: ['iban'] }, policies: ['p2', 'p1'] }],

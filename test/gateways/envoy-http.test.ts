@@ -63,6 +63,21 @@ test('an allow is exactly 200 and tells Envoy to remove the credential when it m
   expect(strip.headers).toContainEqual(['x-envoy-auth-headers-to-remove', 'authorization'])
 })
 
+test('an allow removes what a client sent under a name that a policy could have set', () => {
+  const asked = read('/')
+  if (!asked.ok) throw new Error('unreadable')
+  const made = {
+    ...decision('d' as never, 'allow', 'policy.permit'),
+    upstreamHeaders: ['x-tag', 'x-team'],
+    obligations: [
+      obligation('strip_authorization', {}),
+      obligation('set_header', { name: 'X-Team', value: 'a' }),
+    ],
+  }
+  const { headers } = envoyHttp.write([{ decision: made }], asked.value, wire({}))
+  expect(headers).toContainEqual(['x-envoy-auth-headers-to-remove', 'authorization, x-tag'])
+})
+
 test('a fault is 403', () => {
   expect(envoyHttp.refuse({ code: 'internal.fault', message: 'm' }, wire({})).status).toBe(403)
 })

@@ -163,6 +163,16 @@ test('the answer: of an allow carries every upstream header, none of them empty'
   expect(write({ ...allow, identity: {} }).headers).toContainEqual(['x-warder-agent', 'none'])
 })
 
+test('the answer: overwrites every header that a policy could have set and did not', () => {
+  const { headers } = write({
+    ...allow,
+    upstreamHeaders: ['x-tag', 'x-team'],
+    obligations: [obligation('set_header', { name: 'X-Team', value: 'blue' })],
+  })
+  expect(headers).toContainEqual(['x-tag', 'none'])
+  expect(headers.filter(([name]) => name === 'x-team')).toEqual([['x-team', 'blue']])
+})
+
 test('the answer: carries obligations as header JSON, sets headers and says that Authorization must go', () => {
   const obligations = [
     obligation('set_header', { name: 'X-Team', value: 'blue team' }),

@@ -70,6 +70,7 @@ export function decision(id: DecisionId, effect: 'allow' | 'deny', code: ReasonC
     id,
     tenant: 'acme' as TenantId,
     identity: {},
+    upstreamHeaders: [],
     effect,
     reasons: [{ code, ...(code.startsWith('policy.') && { policy: 'p1' }) }],
     obligations: [],
