@@ -4,6 +4,8 @@ export interface JsonLimits {
   readonly depthMax: number
   /** Most keys and array elements in the whole text; 65,536 by default. */
   readonly membersMax: number
+  /** Keys that are refused. Default `RESERVED_KEYS`. */
+  readonly reservedKeys?: ReadonlySet<string>
 }
 
 /** Why a JSON text was refused before it was parsed. */
@@ -167,7 +169,8 @@ function readKey(scan: Scan, start: number, end: number): void {
   const isDuplicate = isKnown(top, key)
   remember(top, key)
   if (isDuplicate) fault(scan, 'duplicate_key', 'the key occurs twice in one object')
-  else if (key.startsWith('__') && RESERVED_KEYS.has(key)) fault(scan, 'reserved_key', 'the key is reserved')
+  else if (key.startsWith('__') && (scan.limits.reservedKeys ?? RESERVED_KEYS).has(key))
+    fault(scan, 'reserved_key', 'the key is reserved')
   else countMember(scan)
 }
 

@@ -1,3 +1,4 @@
+import { scanJson } from '#lib/json-scan.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import { type Json, type JsonObject, uidKey } from '#model/value.ts'
@@ -12,6 +13,13 @@ import { isObject } from './value.ts'
 const TEXT_LENGTH_MAX = 256 * 1024 * 1024
 /** Most entities of one file. */
 const ENTITIES_MAX = 1_000_000
+
+/** An administrator's file may use Cedar's explicit forms; what they hold is checked value by value. */
+const SCAN_LIMITS = {
+  depthMax: 64,
+  membersMax: 100_000_000,
+  reservedKeys: new Set(['__expr', '__proto__']),
+}
 
 /** What a registry file holds. */
 export interface ParsedRegistry {
@@ -57,6 +65,12 @@ export function parseRegistry(
 function readFile(text: string, problems: Problems): JsonObject | undefined {
   if (text.length > TEXT_LENGTH_MAX) {
     problems.add('', 'the file is too large', 'import it in parts')
+    return undefined
+  }
+  // Its other findings are made again below, with the place in the file's own terms.
+  const fault = scanJson(text, SCAN_LIMITS)
+  if (fault?.kind === 'duplicate_key') {
+    problems.add('', fault.message)
     return undefined
   }
   try {

@@ -279,3 +279,10 @@ test('no input makes parseRegistry throw', () => {
     { numRuns: 1000 },
   )
 })
+
+test('a file that names a key twice is refused: the later value would silently win', () => {
+  const parsed = parseRegistry(
+    '{"entities":[{"uid":{"type":"User","id":"a"},"attrs":{"admin":false,"admin":true},"parents":[]}]}',
+  )
+  expect(parsed).toMatchObject({ ok: false, failure: [{ message: expect.stringContaining('admin') }] })
+})
