@@ -21,7 +21,7 @@ export function obligations(scene: () => Scene): void {
   test('a header that only policies set never comes from the client', async () => {
     const headers = { 'x-agent-purpose': 'forged' }
     expect((await scene().ask('triage-bot', 'alice', { path: '/repos', headers })).status).toBe(200)
-    expect(scene().upstream.last().headers['x-agent-purpose']).toBeUndefined()
+    expect(scene().upstream.last().headers['x-agent-purpose'] ?? 'none').toBe('none')
   })
 
   test('the token reaches the API until strip_authorization keeps it away', async () => {
