@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 export interface Received {
   readonly method: string
   readonly url: string
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: Readonly<Record<string, string | undefined>>
 }
 
 /** The protected API: answers 200 to everything and remembers what it got. */
