@@ -7,6 +7,8 @@ export type DeclaredAction = SchemaModel['actions'][number]
 interface ActionIndex {
   readonly byUid: ReadonlyMap<UidKey, DeclaredAction>
   readonly byId: ReadonlyMap<string, readonly EntityUid[]>
+  /** Actions that others are in. */
+  readonly groups: ReadonlySet<UidKey>
 }
 
 const indexes = new WeakMap<SchemaModel, ActionIndex>()
@@ -22,6 +24,11 @@ export function declaredAction(
 /** All declared actions with this id, in any namespace, in schema order. */
 export function actionsNamed(schema: SchemaModel | undefined, id: string): readonly EntityUid[] {
   return schema === undefined ? [] : (indexOf(schema).byId.get(id) ?? [])
+}
+
+/** Whether another declared action is in `action`. Constant time. */
+export function isDeclaredGroup(schema: SchemaModel | undefined, action: EntityUid): boolean {
+  return schema !== undefined && indexOf(schema).groups.has(uidKey(action))
 }
 
 /** Whether the declaration applies to these types and, for enumerated types, these ids (Cedar's request validation). */
@@ -51,7 +58,9 @@ function indexOf(schema: SchemaModel): ActionIndex {
     if (same === undefined) byId.set(uid.id, [uid])
     else same.push(uid)
   }
-  const index = { byUid: new Map(schema.actions.map((action) => [uidKey(action.uid), action])), byId }
+  const byUid = new Map(schema.actions.map((action) => [uidKey(action.uid), action]))
+  const groups = new Set(schema.actions.flatMap((action) => action.groups.map(uidKey)))
+  const index = { byUid, byId, groups }
   indexes.set(schema, index)
   return index
 }

@@ -5,6 +5,7 @@ import type { EntityUid, JsonObject } from '#model/value.ts'
 import { type Asked, notAsked, type PartyQuery, type PolicyInput } from './asked.ts'
 import { EntityFactsView } from './entity-facts.ts'
 import { applies, type DeclaredAction, declaredAction } from './schema-lookup.ts'
+import { isToolGroup } from './tool-group.ts'
 import { type CallFacts, callContext, hasClaims, readsClaims } from './warder-context.ts'
 import {
   contributeParties,
@@ -34,6 +35,9 @@ export function askWarderVocabulary(input: PolicyInput): Asked {
   const tool = toolIdOf(request, input.registry)
   if (tool === undefined) {
     return notAsked({ code: 'request.not_applicable', message: 'the request names no tool, route or action' })
+  }
+  if (isToolGroup(input, tool.id)) {
+    return notAsked({ code: 'request.not_applicable', message: 'a group of tools can not be called' })
   }
   return askForTool(input, parties, tool)
 }
