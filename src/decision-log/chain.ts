@@ -8,6 +8,10 @@ export const GENESIS_HASH = '0'.repeat(64)
 
 const INSERTION_NAMES_MAX = 40
 const NEEDS_NO_ESCAPE = /^[ !#-[\]-~]*$/
+// Canonical JSON writes both as escapes. A text that spells such an escape is caught too; it only costs time.
+const MAY_BE_UNSTORABLE = /\\u(?:0000|d[89a-f])/
+const ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g
+const UNSTORABLE = /^\\u(?:0000|d[89a-f])/
 
 /** End of a writer's chain: where the next row links. */
 export interface ChainHead {
@@ -24,7 +28,12 @@ export interface ChainBreak {
   readonly kind: 'edited' | 'gap' | 'reordered' | 'unlinked'
 }
 
-/** A row linked to the one before it, with its canonical length in characters for bounding batches. */
+/**
+ * A row linked to the one before it, with its canonical length in characters for bounding batches.
+ *
+ * INVARIANT: the hash is of what a database can hold. It takes neither NUL nor half surrogates; were they replaced later,
+ * a caller could make its own rows look edited, and the whole chain with them.
+ */
 export function linkRow(
   entry: LogEntry,
   writer: string,
@@ -37,6 +46,13 @@ export function linkRow(
     previous_hash: previous?.hash ?? GENESIS_HASH,
   }
   const content = canonicalJson(open)
+  if (!MAY_BE_UNSTORABLE.test(content)) return linked(open, content)
+  const storable = content.replaceAll(ESCAPE, (found) => (UNSTORABLE.test(found) ? '\\ufffd' : found))
+  const row = JSON.parse(storable) as typeof open
+  return linked(row, canonicalJson(row))
+}
+
+function linked(open: Omit<LogRow, 'hash'>, content: string): ReturnType<typeof linkRow> {
   return { row: { ...open, hash: digest(content) }, characters: content.length }
 }
 

@@ -85,7 +85,7 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
     agent: party(identity.agent, 'identity.agent'),
     user: party(identity.user, 'identity.user'),
     subject: subject && {
-      type: subject.uid.type,
+      type: mask.json(subject.uid.type, 'identity.subject.type', report),
       id: mask.json(subject.uid.id, 'identity.subject', report),
       provenance: subject.provenance,
     },

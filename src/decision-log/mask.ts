@@ -112,7 +112,8 @@ function masked(value: Json, path: string, walk: Walk): Json {
 
 /** A member name can be a secret as well, as long as a document, or no ordinary member at all. */
 function shownName(name: string, path: string, report: MaskReport): string {
-  const shown = name === '__proto__' ? '[__proto__]' : withoutSecrets(storable(name)).slice(0, 256)
+  const shown =
+    name === '__proto__' ? '[__proto__]' : withoutSecrets(storable(name)).slice(0, 256).toWellFormed()
   if (shown !== name) note(path, report)
   return shown
 }
