@@ -1,0 +1,92 @@
+import type { Sample, Variant } from './measure.ts'
+import type { PublishSample } from './publish.ts'
+import { median } from './statistics.ts'
+
+/** What was measured on one variant: every round, and the summary. */
+export interface Row {
+  readonly variant: Variant
+  readonly samples: readonly Sample[]
+  readonly summary: Sample
+}
+
+/** A promise with what was measured. */
+export interface Check {
+  readonly name: string
+  readonly passed: boolean
+  readonly found: string
+}
+
+const FLAT_MIN = 0.95
+const P99_MILLISECONDS_MAX = 5
+const P99_POLICIES = 1_000
+const STALL_MILLISECONDS_MAX = 10
+
+/** Compares what was measured with what is promised. */
+export function checkAll(rows: readonly Row[], published: readonly PublishSample[]): readonly Check[] {
+  return [...flatness(rows), ...latency(rows), ...publishing(published), failures(rows, published)]
+}
+
+/** Ratios are taken within each round, because rounds differ more than variants do. */
+function flatness(rows: readonly Row[]): readonly Check[] {
+  const measured = rows.filter(({ variant }) => variant.log === 'buffer' && !variant.repeats)
+  const sizes = measured.map(({ variant }) => variant.size)
+  const [smallest, largest] = [Math.min(...sizes), Math.max(...sizes)]
+  return measured
+    .filter(({ variant }) => variant.size === largest)
+    .flatMap((large) => {
+      const small = measured.find(
+        ({ variant }) => variant.kind === large.variant.kind && variant.size === smallest,
+      )
+      if (small === undefined) return []
+      const ratio = (pick: (sample: Sample) => number): number =>
+        median(large.samples.map((sample, i) => pick(sample) / pick(small.samples[i] ?? sample)))
+      const rate = ratio((sample) => sample.httpRate)
+      const cpu = ratio((sample) => sample.httpCpuMicroseconds)
+      return {
+        name: `rate at ${count(largest)} policies at least ${FLAT_MIN} of that at ${smallest}, \`buffer\`, ${large.variant.kind}`,
+        passed: rate >= FLAT_MIN,
+        found: `${rate.toFixed(2)} (CPU per decision: ${cpu.toFixed(2)} times)`,
+      }
+    })
+}
+
+function latency(rows: readonly Row[]): readonly Check[] {
+  return rows
+    .filter(({ variant }) => variant.size === P99_POLICIES && !variant.repeats)
+    .map(({ variant, summary }) => ({
+      name: `p99 at half load under ${P99_MILLISECONDS_MAX} ms with ${count(P99_POLICIES)} policies, \`${variant.log}\`, ${variant.kind}`,
+      passed: summary.httpP99Milliseconds < P99_MILLISECONDS_MAX,
+      found: `${summary.httpP99Milliseconds.toFixed(2)} ms`,
+    }))
+}
+
+function publishing(published: readonly PublishSample[]): readonly Check[] {
+  if (published.length === 0) return []
+  const longest = Math.max(...published.map(({ idle }) => idle.cpu))
+  const lost = published.reduce((sum, { loaded }) => sum + loaded.failed, 0)
+  const asked = published.reduce((sum, { loaded }) => sum + loaded.answers, 0)
+  return [
+    {
+      name: `publishing never holds the event loop over ${STALL_MILLISECONDS_MAX} ms (CPU time of one turn, idle server)`,
+      passed: longest <= STALL_MILLISECONDS_MAX,
+      found: `${longest.toFixed(1)} ms`,
+    },
+    {
+      name: 'publishing under load fails no request',
+      passed: lost === 0,
+      found: `${lost} of ${count(asked)}`,
+    },
+  ]
+}
+
+function failures(rows: readonly Row[], published: readonly PublishSample[]): Check {
+  const failed =
+    rows.reduce((sum, { summary }) => sum + summary.failed, 0) +
+    published.reduce((sum, { loaded }) => sum + loaded.failed, 0)
+  return { name: 'no request failed and no row was lost', passed: failed === 0, found: String(failed) }
+}
+
+/** A number with its thousands set apart. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US')
+}

@@ -1,0 +1,124 @@
+import { closedLoop, type LoadTarget, openLoop } from './load.ts'
+import type { LogSetting, ServerSettings } from './protocol.ts'
+import { type Kind, REPEAT_AFTER, type Scenario } from './scenario.ts'
+import { countInstructions, startServerProcess } from './server-process.ts'
+import { median } from './statistics.ts'
+
+/** Numbers below were asked by the loop inside the process. */
+const FIRST_OVER_HTTP = 10_000_000
+
+/** One variant: what is asked, of how many policies, with which log. */
+export interface Variant {
+  readonly kind: Kind
+  readonly size: number
+  readonly log: LogSetting
+  /** Whether the same requests come again and again; otherwise each has facts of its own. */
+  readonly repeats: boolean
+}
+
+/** Everything measured on one variant in one round. */
+export interface Sample {
+  readonly loopRate: number
+  readonly loopCpuMicroseconds: number
+  readonly loopP50Milliseconds: number
+  readonly loopP99Milliseconds: number
+  readonly httpRate: number
+  readonly httpCpuMicroseconds: number
+  readonly httpP50Milliseconds: number
+  readonly httpP99Milliseconds: number
+  readonly kiloInstructions: number | undefined
+  readonly rssMebibytes: number
+  /** Answers that were no decision, and rows that the log lost. */
+  readonly failed: number
+}
+
+/** How long each part of one measurement takes. */
+export interface Durations {
+  readonly warmUpMilliseconds: number
+  readonly measureMilliseconds: number
+}
+
+/** A prepared tenant: its scenario, database and gateway key. */
+export interface Prepared {
+  readonly scenario: Scenario
+  readonly database: string
+  readonly gatewayKey: string
+}
+
+/** Starts a fresh server and measures it: in a loop, at full HTTP load, and at half of the load that it took. */
+export async function measure(
+  dataDirectory: string,
+  { scenario, database, gatewayKey }: Prepared,
+  { log, repeats }: Pick<Variant, 'log' | 'repeats'>,
+  { warmUpMilliseconds, measureMilliseconds }: Durations,
+): Promise<Sample> {
+  const { kind, size } = scenario
+  const settings: ServerSettings = { dataDirectory, database, log, kind, size, gatewayKey, repeats }
+  const server = await startServerProcess(settings)
+  try {
+    // Every slice of policies that the traffic needs is prepared once, however slow the machine is.
+    await server.loop(warmUpMilliseconds, 2 * REPEAT_AFTER)
+    const loop = await server.loop(measureMilliseconds, 0)
+    const target = targetOf(server.port, scenario, gatewayKey, repeats)
+    await closedLoop(target, warmUpMilliseconds)
+    await server.start()
+    const [full, instructions] = await Promise.all([
+      closedLoop(target, measureMilliseconds),
+      countInstructions(server.pid, measureMilliseconds),
+    ])
+    const used = await server.stop()
+    const rate = full.answers / full.seconds
+    const half = await openLoop(target, rate / 2, measureMilliseconds)
+    const { rowsLost } = await server.stop()
+    return {
+      loopRate: loop.decisions / loop.seconds,
+      loopCpuMicroseconds: loop.cpuMicroseconds / loop.decisions,
+      loopP50Milliseconds: loop.p50Milliseconds,
+      loopP99Milliseconds: loop.p99Milliseconds,
+      httpRate: rate,
+      httpCpuMicroseconds: used.cpuMicroseconds / full.answers,
+      httpP50Milliseconds: half.p50Milliseconds,
+      httpP99Milliseconds: half.p99Milliseconds,
+      kiloInstructions: instructions === undefined ? undefined : instructions / full.answers / 1000,
+      rssMebibytes: used.rssBytes / 2 ** 20,
+      failed: loop.wrong + full.failed + half.failed + rowsLost,
+    }
+  } finally {
+    await server.end()
+  }
+}
+
+/** What the load sends to a server; requests that do not repeat never come twice in the life of one target. */
+export function targetOf(port: number, { path, body }: Scenario, key: string, repeats: boolean): LoadTarget {
+  let sent = FIRST_OVER_HTTP
+  return {
+    port,
+    path,
+    key,
+    body: (number) => {
+      sent += 1
+      return body(repeats ? number % REPEAT_AFTER : sent)
+    },
+  }
+}
+
+/** The medians of several rounds; failures are added up. */
+export function summarise(samples: readonly Sample[]): Sample {
+  const middle = (pick: (sample: Sample) => number): number => median(samples.map(pick))
+  const counted = samples
+    .map((sample) => sample.kiloInstructions)
+    .filter((instructions) => instructions !== undefined)
+  return {
+    loopRate: middle((sample) => sample.loopRate),
+    loopCpuMicroseconds: middle((sample) => sample.loopCpuMicroseconds),
+    loopP50Milliseconds: middle((sample) => sample.loopP50Milliseconds),
+    loopP99Milliseconds: middle((sample) => sample.loopP99Milliseconds),
+    httpRate: middle((sample) => sample.httpRate),
+    httpCpuMicroseconds: middle((sample) => sample.httpCpuMicroseconds),
+    httpP50Milliseconds: middle((sample) => sample.httpP50Milliseconds),
+    httpP99Milliseconds: middle((sample) => sample.httpP99Milliseconds),
+    kiloInstructions: counted.length === 0 ? undefined : median(counted),
+    rssMebibytes: middle((sample) => sample.rssMebibytes),
+    failed: samples.reduce((sum, sample) => sum + sample.failed, 0),
+  }
+}

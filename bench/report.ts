@@ -1,0 +1,147 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus, release as kernel, loadavg } from 'node:os'
+import { type Check, count, type Row } from './checks.ts'
+import type { PublishSample, Turns } from './publish.ts'
+import { canCount, canPin } from './server-process.ts'
+import { median } from './statistics.ts'
+
+/** One run of the bench. */
+export interface Run {
+  readonly command: string
+  readonly startedAt: Date
+  /** Load averages of the machine (1 minute) when the run began and when it ended. */
+  readonly loads: readonly [number, number]
+  readonly rows: readonly Row[]
+  readonly published: readonly PublishSample[]
+  readonly publishedPolicies: number
+  readonly checks: readonly Check[]
+}
+
+const BEGIN = '<!-- bench:begin -->'
+const END = '<!-- bench:end -->'
+
+/** The load average of the last minute. */
+export function loadNow(): number {
+  return loadavg()[0] ?? 0
+}
+
+/** The report as Markdown, for the console and for docs/performance.md. */
+export function renderRun(run: Run): string {
+  return [
+    renderMachine(run),
+    '### Checks',
+    renderTable(
+      ['', 'check', 'measured'],
+      run.checks.map(({ name, passed, found }) => [passed ? 'PASS' : 'FAIL', name, found]),
+    ),
+    '### Decisions',
+    renderRows(run.rows),
+    ...(run.published.length === 0 ? [] : ['### Publishing', renderPublishing(run)]),
+  ].join('\n\n')
+}
+
+/** Puts the report between the markers of `file`; everything around them stays. @throws when a marker is missing */
+export function writeReport(file: string, report: string): void {
+  const text = readFileSync(file, 'utf8')
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
+  if (begin === -1 || end < begin) throw new Error(`${file} lacks the markers of the bench`)
+  writeFileSync(file, `${text.slice(0, begin)}${BEGIN}\n${report}\n${text.slice(end)}`)
+}
+
+function renderMachine({ command, startedAt, loads, rows }: Run): string {
+  const rounds = Math.max(0, ...rows.map(({ samples }) => samples.length))
+  const [processor] = cpus()
+  const facts = [
+    `\`${command}\` on ${startedAt.toISOString().slice(0, 10)}, commit ${commit()}`,
+    `${cpus().length} cores of ${processor?.model.trim() ?? 'an unknown processor'}, Linux ${kernel()}, Node ${process.versions.node}`,
+    canPin
+      ? 'server on core 0; load generator and Postgres on core 1'
+      : 'processes not pinned to cores on this machine',
+    `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
+    `${rounds} rounds, variants in turn, medians`,
+    canCount
+      ? 'instructions counted by `perf stat`, user space'
+      : 'instructions per decision: not available on this machine',
+  ]
+  return facts.map((fact) => `- ${fact}`).join('\n')
+}
+
+function renderRows(rows: readonly Row[]): string {
+  return renderTable(
+    [
+      'asked',
+      'policies',
+      'log',
+      'decisions/s',
+      'CPU µs',
+      ...(canCount ? ['k instr.'] : []),
+      'p50 ms',
+      'p99 ms',
+      'in-process/s',
+      'CPU µs',
+      'p50 ms',
+      'p99 ms',
+      'RSS MiB',
+    ],
+    rows.map(({ variant, summary }) => [
+      variant.repeats ? `${variant.kind}, repeating` : variant.kind,
+      count(variant.size),
+      variant.log,
+      count(summary.httpRate),
+      count(summary.httpCpuMicroseconds),
+      ...(canCount ? [summary.kiloInstructions === undefined ? '' : count(summary.kiloInstructions)] : []),
+      summary.httpP50Milliseconds.toFixed(2),
+      summary.httpP99Milliseconds.toFixed(2),
+      count(summary.loopRate),
+      count(summary.loopCpuMicroseconds),
+      summary.loopP50Milliseconds.toFixed(2),
+      summary.loopP99Milliseconds.toFixed(2),
+      count(summary.rssMebibytes),
+    ]),
+  )
+}
+
+function renderPublishing({ published, publishedPolicies }: Run): string {
+  const row = (name: string, pick: (sample: PublishSample) => Turns, p99?: number): readonly string[] => [
+    name,
+    Math.max(...published.map((sample) => pick(sample).cpu)).toFixed(1),
+    Math.max(...published.map((sample) => pick(sample).clock)).toFixed(1),
+    p99?.toFixed(1) ?? '',
+  ]
+  const p99 = (pick: (sample: PublishSample) => { readonly p99Milliseconds: number }): number =>
+    median(published.map((sample) => pick(sample).p99Milliseconds))
+  const table = renderTable(
+    ['', 'longest turn, CPU ms', 'longest turn, clock ms', 'p99 ms'],
+    [
+      row('publishing, otherwise idle', ({ idle }) => idle),
+      row(
+        'load alone',
+        ({ baseline }) => baseline,
+        p99(({ baseline }) => baseline),
+      ),
+      row(
+        'publishing under load',
+        ({ loaded }) => loaded,
+        p99(({ loaded }) => loaded),
+      ),
+    ],
+  )
+  const answers = published.reduce((sum, { loaded }) => sum + loaded.answers, 0)
+  const failed = published.reduce((sum, { loaded }) => sum + loaded.failed, 0)
+  return `${count(publishedPolicies)} policies pushed and activated beside a running server in \`require\`, ${published.length} times idle and ${published.length} times under load: ${count(answers)} answers, ${failed} failed.\n\n${table}`
+}
+
+function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function commit(): string {
+  try {
+    const args = ['rev-parse', '--short', 'HEAD']
+    return execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  } catch {
+    return 'unknown'
+  }
+}

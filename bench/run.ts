@@ -1,0 +1,139 @@
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { checkAll, type Row } from './checks.ts'
+import { type BenchDatabases, startDatabases } from './database.ts'
+import { type Durations, measure, type Prepared, type Sample, summarise, type Variant } from './measure.ts'
+import { LOG_SETTINGS } from './protocol.ts'
+import { measurePublishing, type PublishSample } from './publish.ts'
+import { loadNow, type Run, renderRun, writeReport } from './report.ts'
+import { createScenario, KINDS, SIZES } from './scenario.ts'
+import { leaveCoreZero } from './server-process.ts'
+
+// npm run bench [-- --quick | --rounds N]: measures everything, prints it, and rewrites docs/performance.md.
+// --quick: small and short, prints only; the figures say whether it runs, not how fast.
+
+interface Plan extends Durations {
+  readonly command: string
+  readonly variants: readonly Variant[]
+  readonly rounds: number
+  readonly publishedPolicies: number
+  readonly publishing: { readonly rounds: number; readonly windowMilliseconds: number }
+  readonly writesReport: boolean
+}
+
+const REPORT = fileURLToPath(new URL('../docs/performance.md', import.meta.url))
+
+const plan = planOf(parseArgs({ options: { quick: { type: 'boolean' }, rounds: { type: 'string' } } }).values)
+leaveCoreZero()
+const startedAt = new Date()
+const loadBefore = loadNow()
+const databases = await startDatabases()
+try {
+  const prepared = await prepareAll(databases, plan.variants)
+  const rows = await measureAll(databases, plan, prepared)
+  const published = await publishAll(databases, plan, prepared)
+  const run: Run = {
+    command: plan.command,
+    startedAt,
+    loads: [loadBefore, loadNow()],
+    rows,
+    published,
+    publishedPolicies: plan.publishedPolicies,
+    checks: checkAll(rows, published),
+  }
+  const report = renderRun(run)
+  console.log(`\n${report}`)
+  if (plan.writesReport) writeReport(REPORT, report)
+} finally {
+  await databases.close()
+}
+
+function planOf(options: { readonly quick?: boolean; readonly rounds?: string }): Plan {
+  if (options.quick === true) {
+    return {
+      command: 'npm run bench -- --quick',
+      variants: KINDS.flatMap((kind) =>
+        [10, 100].map((size): Variant => ({ kind, size, log: 'buffer', repeats: false })),
+      ),
+      rounds: 1,
+      warmUpMilliseconds: 300,
+      measureMilliseconds: 700,
+      publishedPolicies: 500,
+      publishing: { rounds: 1, windowMilliseconds: 2_000 },
+      writesReport: false,
+    }
+  }
+  const rounds = Number(options.rounds ?? 3)
+  return {
+    command: `npm run bench${options.rounds === undefined ? '' : ` -- --rounds ${rounds}`}`,
+    variants: KINDS.flatMap((kind) => [
+      ...SIZES.flatMap((size) => LOG_SETTINGS.map((log): Variant => ({ kind, size, log, repeats: false }))),
+      { kind, size: 1_000, log: 'buffer', repeats: true },
+    ]),
+    rounds,
+    warmUpMilliseconds: 700,
+    measureMilliseconds: 2_000,
+    publishedPolicies: 10_000,
+    publishing: { rounds: 3, windowMilliseconds: 4_000 },
+    writesReport: true,
+  }
+}
+
+/** One database for each kind and size; compiling ten thousand policies takes a while. */
+async function prepareAll(
+  target: BenchDatabases,
+  variants: readonly Variant[],
+): Promise<ReadonlyMap<string, Prepared>> {
+  const prepared = new Map<string, Prepared>()
+  for (const variant of variants) {
+    const database = databaseOf(variant)
+    if (prepared.has(database)) continue
+    const scenario = createScenario(variant.kind, variant.size)
+    progress(`preparing ${variant.size} policies, ${variant.kind}`)
+    prepared.set(database, { scenario, database, gatewayKey: await target.prepare(database, scenario) })
+  }
+  return prepared
+}
+
+/** A B C A B C, so that whatever else the machine does meets every variant. */
+async function measureAll(
+  target: BenchDatabases,
+  { variants, rounds, ...durations }: Plan,
+  prepared: ReadonlyMap<string, Prepared>,
+): Promise<readonly Row[]> {
+  const samples = variants.map((): Sample[] => [])
+  for (let round = 0; round < rounds; round += 1) {
+    for (const [i, variant] of variants.entries()) {
+      progress(
+        `round ${round + 1} of ${rounds}, ${i + 1} of ${variants.length}: ${variant.kind}, ${variant.size}, ${variant.log}`,
+      )
+      const tenant = prepared.get(databaseOf(variant))
+      if (tenant !== undefined)
+        samples[i]?.push(await measure(target.dataDirectory, tenant, variant, durations))
+    }
+  }
+  return variants.map((variant, i) => ({
+    variant,
+    samples: samples[i] ?? [],
+    summary: summarise(samples[i] ?? []),
+  }))
+}
+
+async function publishAll(
+  target: BenchDatabases,
+  { publishedPolicies, publishing }: Plan,
+  prepared: ReadonlyMap<string, Prepared>,
+): Promise<readonly PublishSample[]> {
+  const small = prepared.get(databaseOf({ kind: 'agent-user', size: 10 }))
+  if (small === undefined) return []
+  progress(`publishing ${publishedPolicies} policies`)
+  return await measurePublishing(target, small, publishedPolicies, publishing)
+}
+
+function databaseOf({ kind, size }: Pick<Variant, 'kind' | 'size'>): string {
+  return `bench_${kind}_${size}`
+}
+
+function progress(text: string): void {
+  console.error(`${new Date().toISOString().slice(11, 19)} ${text}`)
+}

@@ -1,0 +1,137 @@
+import { createDecider, type Decider } from '#decide.ts'
+import { createMask } from '#decision-log/mask.ts'
+import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
+import { createDecisionListener } from '#http/decision-listener.ts'
+import { createMetrics } from '#http/metrics.ts'
+import { DEFAULT_LIMITS } from '#http/port.ts'
+import { createFetchJwks } from '#identity/jwks-fetch.ts'
+import { createKeySets } from '#identity/key-sets.ts'
+import { createVerify } from '#identity/verify.ts'
+import { systemClock } from '#lib/clock.ts'
+import { uuidV7 } from '#lib/uuid.ts'
+import { createEngine } from '#policy/engine.ts'
+import { createEvaluate } from '#policy/evaluate.ts'
+import { createJudgePolicy } from '#policy/judge.ts'
+import { assembleRelease } from '#policy/release-index.ts'
+import { warmUp } from '#policy/warm-up.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+import type { Database } from '#store/database.ts'
+import { createAppendRows, registerWriter } from '#store/decisions.ts'
+import { joinEmbeddedPostgres } from '#store/embedded-postgres.ts'
+import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
+import { openBenchDatabase, TENANT } from './database.ts'
+import { decideInLoop } from './in-process.ts'
+import type { Answer, LogSetting, Question, ServerSettings } from './protocol.ts'
+import { watchUsage } from './usage.ts'
+
+// The process that is measured: the parts of src/wire.ts with one database of the run, and a log that can be off.
+
+const settings = parseSettings(process.argv[2] ?? '')
+const server = await joinEmbeddedPostgres({
+  dataDir: settings.dataDirectory,
+  applicationName: 'warder bench server',
+})
+const db = await openBenchDatabase(server, settings.database)
+const feed = await openStateFeed(db, {
+  assembleRelease,
+  applyEntities,
+  emptyRegistry,
+  clock: systemClock,
+  pollMilliseconds: 500,
+  onFault: report,
+})
+const writer = await openWriter(settings.log, db)
+const decider = await openDecider(feed, writer)
+const listener = createDecisionListener({
+  decider,
+  findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
+  clock: systemClock,
+  metrics: createMetrics({
+    logQueueLength: () => writer.stats().queued,
+    stateAgeSeconds: () => (systemClock() - feed.state.refreshedAt) / 1000,
+    engineFaults: () => 0,
+  }),
+  limits: DEFAULT_LIMITS,
+  onUnauthenticated: () => undefined,
+})
+const { port } = await listener.listen('127.0.0.1', 0)
+const usage = watchUsage(
+  () => {
+    const { refused, shed, unavailable } = writer.stats()
+    return refused + shed + unavailable
+  },
+  () => feed.state.tenant(TENANT as Parameters<typeof feed.state.tenant>[0])?.release?.id,
+)
+process.on('message', (question: Question) => {
+  answer(question).then(say, report)
+})
+process.on('disconnect', () => {
+  close().catch(report)
+})
+say({ say: 'ready', port })
+
+async function answer(question: Question): Promise<Answer> {
+  switch (question.ask) {
+    case 'start':
+      usage.start()
+      return { say: 'started' }
+    case 'stop':
+      return { say: 'usage', usage: usage.stop() }
+    case 'loop':
+      return {
+        say: 'looped',
+        result: await decideInLoop(decider, feed.state, usage, settings, question),
+      }
+  }
+}
+
+async function openWriter(log: LogSetting, database: Database): Promise<LogWriter> {
+  const name = uuidV7(systemClock())
+  await registerWriter(database, name, 'warder bench server')
+  return createLogWriter({
+    append: createAppendRows(database),
+    mode: log === 'require' ? 'require' : 'buffer',
+    overflow: 'deny',
+    queueMax: 10_000,
+    writer: name,
+    onFault: report,
+  })
+}
+
+async function openDecider({ state }: StateFeed, log: LogWriter): Promise<Decider> {
+  const engine = createEngine()
+  const evaluate = createEvaluate(engine)
+  const keys = createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault: report })
+  if (!(await warmUp(engine, evaluate))) throw new Error('the policy engine does not answer its probe')
+  return createDecider({
+    clock: systemClock,
+    state,
+    freshnessMillisecondsMax: 10_000,
+    verify: createVerify({ keys }),
+    judgePolicy: createJudgePolicy(evaluate),
+    mask: createMask(new Uint8Array(32)),
+    log: settings.log === 'off' ? { write: async () => ({ ok: true, value: undefined }) } : log,
+    onFault: report,
+  })
+}
+
+async function close(): Promise<void> {
+  await listener.close(1_000)
+  await feed.close()
+  await writer.close(5_000)
+  await db.close()
+  await server.leave()
+  process.exit()
+}
+
+function say(message: Answer): void {
+  process.send?.(message)
+}
+
+function report(fault: unknown): void {
+  console.error(fault)
+}
+
+function parseSettings(text: string): ServerSettings {
+  return JSON.parse(text) as ServerSettings
+}
