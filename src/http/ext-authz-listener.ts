@@ -1,10 +1,12 @@
 import { envoyHttp } from '#gateways/envoy-http.ts'
 import { type CheckParts, createCheck, type NamedDialect } from './check.ts'
-import { splitTarget } from './gateway-key.ts'
+import { type KeyedTarget, splitTarget } from './gateway-key.ts'
 import type { Listener } from './port.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
+/** How a path with a gateway's key begins (admin/keys.ts). */
+const KEYED_PATH = '/g/wgk_'
 const ENVOY: NamedDialect = { name: 'envoy-http', dialect: envoyHttp }
 
 /** What the Envoy listener is made of. */
@@ -28,10 +30,8 @@ export function createExtAuthzListener(parts: ExtAuthzListenerParts): Listener {
   const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
       const rawUrl = incoming.url ?? ''
-      // With the key in a header a path that happens to begin with /g/ is the client's own.
       const hasKeyHeader = incoming.headers['x-warder-gateway-key'] !== undefined
-      const target = hasKeyHeader ? { key: undefined, rawUrl } : splitTarget(rawUrl)
-      void check(incoming, outgoing, ENVOY, target)
+      void check(incoming, outgoing, ENVOY, hasKeyHeader ? besideKeyHeader(rawUrl) : splitTarget(rawUrl))
     },
     parts.limits,
     parts.metrics.clientError,
@@ -43,4 +43,14 @@ export function createExtAuthzListener(parts: ExtAuthzListenerParts): Listener {
       unauthenticated.close()
     },
   }
+}
+
+/**
+ * The target of a request whose header holds a key: a path that happens to begin with /g/ is the client's own.
+ *
+ * INVARIANT: a gateway key in the path too, whatever its state, proves nothing. The header may be the client's, with the key of a
+ * gateway of its own: that gateway's policies would decide, and its tenant's log would hold the other gateway's key.
+ */
+function besideKeyHeader(rawUrl: string): KeyedTarget {
+  return { key: rawUrl.startsWith(KEYED_PATH) ? '' : undefined, rawUrl }
 }

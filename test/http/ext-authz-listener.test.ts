@@ -26,6 +26,8 @@ test.each([
   ['health of another listener can not be climbed to', `/g/${GATEWAY_KEY}/../../livez`, [], 403],
   ['nor in its encoded form', `/g/${GATEWAY_KEY}/%2e%2e/livez`, [], 403],
   ['an unknown key', '/g/wgk_unknown_unknown_unknown/x', [], 401],
+  ["another gateway's key beside the path's", `/g/${'wgk_'.padEnd(47, 'x')}/x`, [OWN], 401],
+  ['the same key in path and header', `/g/${GATEWAY_KEY}/x`, [OWN], 401],
   ['a partial body', '/x', [OWN, ['x-envoy-auth-partial-body', 'true']], 403],
   ['a forged identity header under an alias', '/x', [OWN, ['x_warder_agent', 'root']], 403],
   ['two credentials', '/x', [OWN, ['authorization', 'Bearer a'], ['authorization', 'Bearer b']], 403],
