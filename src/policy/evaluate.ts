@@ -2,6 +2,7 @@ import type { Response } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Release } from '#model/release.ts'
 import { uidJson } from './cedar-json.ts'
 import type { Engine } from './engine.ts'
+import { createMemo, type Memo } from './memo.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from './port.ts'
 import { project } from './project.ts'
 import { createSlots, type Slot, type Slots } from './slots.ts'
@@ -17,26 +18,31 @@ const NOTHING_MATCHES: Evaluation = { satisfied: [], errored: [] }
  * The schema is not on the call: it was used at publish, and the projection writes every reference explicitly.
  * Pure Cedar semantics: an erroring forbid is only listed in `errored`; denying it is the caller's part.
  */
-export function createEvaluate(engine: Engine): Evaluate {
-  const slots = createSlots(engine)
-  return (release, queries) => queries.map((query) => evaluateSafely(engine, slots, release, query))
+export function createEvaluate(engine: Engine, memo: Memo = createMemo()): Evaluate {
+  const parts = { engine, memo, slots: createSlots(engine) }
+  return (release, queries) => queries.map((query) => evaluateSafely(parts, release, query))
+}
+
+interface Parts {
+  readonly engine: Engine
+  readonly memo: Memo
+  readonly slots: Slots
 }
 
 // INVARIANT: nothing thrown leaves; whatever goes wrong is a fault, and the caller denies faults.
-function evaluateSafely(
-  engine: Engine,
-  slots: Slots,
-  release: Release,
-  query: Query,
-): Evaluation | EngineFault {
+function evaluateSafely(parts: Parts, release: Release, query: Query): Evaluation | EngineFault {
   try {
-    return evaluateOne(engine, slots, release, query)
+    return evaluateOne(parts, release, query)
   } catch (error) {
     return { kind: 'engine', detail: error instanceof Error ? error.message : 'unknown fault' }
   }
 }
 
-function evaluateOne(engine: Engine, slots: Slots, release: Release, query: Query): Evaluation | EngineFault {
+function evaluateOne(
+  { engine, memo, slots }: Parts,
+  release: Release,
+  query: Query,
+): Evaluation | EngineFault {
   const ordinals = release.matching({
     principal: query.principal,
     principalAncestors: query.entity(query.principal)?.ancestors ?? [],
@@ -53,19 +59,25 @@ function evaluateOne(engine: Engine, slots: Slots, release: Release, query: Quer
   if ('kind' in slot) return { kind: slot.kind, detail: slot.detail }
   const projection = project(slot.plan, query)
   if ('kind' in projection) return projection
-  const answer = engine.authorize({
+  const call = {
     principal: uidJson(query.principal),
     action: uidJson(query.action),
     resource: uidJson(query.resource),
     context: projection.context,
     entities: projection.entities,
-    preparsedPolicySetId: slot.name,
-  })
+  }
+  // Not the slot's name: the same name holds other policies later. The key of a slot has no line break.
+  const key = `${slot.key}\n${JSON.stringify(call)}`
+  const known = memo.find(key)
+  if (known !== undefined) return known
+  const answer = engine.authorize({ ...call, preparsedPolicySetId: slot.name })
   if ('kind' in answer) {
     if (answer.trapped) slots.trapped(slot.key)
     return { kind: answer.kind, detail: answer.detail }
   }
-  return evaluationOf(answer, slot)
+  const evaluation = evaluationOf(answer, slot)
+  if (!('kind' in evaluation)) memo.offer(key, evaluation)
+  return evaluation
 }
 
 /** Reads the engine's answer. The order of its lists changes from call to call, so both are sorted. */
