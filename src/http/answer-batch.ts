@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ItemAnswer, ReadRequest } from '#gateways/wire.ts'
 import type { Decision } from '#model/decision.ts'
 import type { AuthorizationRequest, Malformed } from '#model/request.ts'
@@ -16,6 +17,9 @@ export interface AnsweredItems {
 
 type Item = { readonly request: AuthorizationRequest } | { readonly malformed: Malformed }
 
+/** Items that are started in one turn of the event loop: a large batch must not hold up everybody else's requests. */
+const ITEMS_PER_TURN = 8
+
 /**
  * Decides every item. All at once, so that their log rows share a round trip, unless the semantic may stop early: then
  * one after the other, and the answer ends with the item that stopped it (AuthZEN 1.0 section 7.1.2.1).
@@ -24,7 +28,7 @@ export async function answerBatch(asked: ReadRequest, decider: ItemDecider): Pro
   const items = itemsOf(asked)
   const { semantic } = asked
   if (semantic === 'single' || semantic === 'execute_all') {
-    const decisions = await Promise.all(items.map((item) => decideItem(item, decider)))
+    const decisions = await decideAll(items, decider)
     return { answers: decisions.map((decision, i) => answerOf(items[i], decision)), decisions }
   }
   const stopsAt = semantic === 'deny_on_first_deny' ? 'deny' : 'allow'
@@ -38,6 +42,18 @@ export async function answerBatch(asked: ReadRequest, decider: ItemDecider): Pro
     if (effect === stopsAt) break
   }
   return { answers, decisions }
+}
+
+async function decideAll(items: readonly Item[], decider: ItemDecider): Promise<readonly Decision[]> {
+  const started: Promise<Decision>[] = []
+  for (const item of items) {
+    if (started.length > 0 && started.length % ITEMS_PER_TURN === 0) await nextTurn()
+    const decision = decideItem(item, decider)
+    // Awaited below; until then a rejection would count as one that nobody handles, and end the process.
+    decision.catch(() => undefined)
+    started.push(decision)
+  }
+  return await Promise.all(started)
 }
 
 function itemsOf({ requests, itemErrors }: ReadRequest): readonly Item[] {
