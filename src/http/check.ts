@@ -49,12 +49,15 @@ export function createCheck(parts: CheckParts): Check {
   let inFlight = 0
   return async (incoming, outgoing, route, target) => {
     const source = isJsonDialect(route.name) ? 'bearer' : 'header'
-    const gateway = authenticateGateway(target.key, incoming.rawHeaders, source, parts.findGateway)
-    if (gateway === undefined) {
+    const authenticate = (): Gateway | undefined => {
+      const found = authenticateGateway(target.key, incoming.rawHeaders, source, parts.findGateway)
+      if (found !== undefined) return found
       metrics.unauthenticated()
       parts.onUnauthenticated()
-      return send(incoming, outgoing, httpError('http.unauthenticated', route.name))
+      send(incoming, outgoing, httpError('http.unauthenticated', route.name))
+      return undefined
     }
+    if (authenticate() === undefined) return
     if (isJsonDialect(route.name) && incoming.method !== 'POST')
       return send(incoming, outgoing, httpError('http.method_not_allowed', route.name))
     if (inFlight >= limits.requestsInFlightMax) {
@@ -64,7 +67,7 @@ export function createCheck(parts: CheckParts): Check {
     inFlight++
     metrics.inFlight(1)
     try {
-      await answerCheck(parts, incoming, outgoing, route, target.rawUrl, gateway)
+      await answerCheck(parts, incoming, outgoing, route, target.rawUrl, authenticate)
     } catch {
       metrics.fault(route.name)
       answerFault(incoming, outgoing, route, target.rawUrl)
@@ -81,11 +84,14 @@ async function answerCheck(
   outgoing: ServerResponse,
   { name, dialect }: NamedDialect,
   rawUrl: string,
-  gateway: Gateway,
+  authenticate: () => Gateway | undefined,
 ): Promise<void> {
   const started = performance.now()
   const outcome = await readBody(incoming, limits.bodyBytesMax)
   if (outcome.kind === 'aborted') return
+  // INVARIANT: the gateway as it is now. A body can take seconds, and a key that was revoked meanwhile is worth nothing.
+  const gateway = authenticate()
+  if (gateway === undefined) return
   const refuse = async (malformed: Malformed): Promise<Decision> => {
     metrics.malformed(name, malformed.code)
     return await decider.refuse(malformed, gateway, name, requestIdOf(incoming.rawHeaders))
