@@ -6,7 +6,7 @@ import { parseAnswer } from '../support/raw-http.ts'
 import { startListener } from '../support/wire-listener.ts'
 
 test('a key that is revoked while its body comes in slowly is worth nothing', async () => {
-  const key = { isRevoked: false }
+  const key: { isRevoked: boolean } = { isRevoked: false }
   const pdp = await startListener('decision', {
     findGateway: (hash) => (key.isRevoked ? undefined : findGateway(hash)),
   })
