@@ -8,6 +8,7 @@ import type { Verify } from '#identity/verify.ts'
 import type { Clock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
 import type { Judgement } from '#model/answer.ts'
+import type { Decider } from '#model/decider.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
@@ -16,19 +17,6 @@ import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest, Dialect, Malformed } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
-
-/** The whole path of one request as the edge sees it: never throws, never answers without a log row being accepted. */
-export interface Decider {
-  /** Decides one request; in `require` mode its row is durable when the promise resolves. */
-  decide(request: AuthorizationRequest, gateway: Gateway): Promise<Decision>
-  /** Logs a request that could not be read as the deny it is; its id goes into the answer's header. */
-  refuse(
-    malformed: Malformed,
-    gateway: Gateway,
-    dialect: Dialect,
-    requestId: string | undefined,
-  ): Promise<Decision>
-}
 
 /** The steps of a decision, wired once (src/wire.ts). */
 export interface Steps {

@@ -2,19 +2,6 @@ import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { AuthorizationRequest, Dialect, Malformed } from '#model/request.ts'
 
-/** The whole path of one request as a listener needs it; never throws. */
-export interface Decider {
-  /** Decides one request; in `require` mode its row is durable when the promise resolves. */
-  decide(request: AuthorizationRequest, gateway: Gateway): Promise<Decision>
-  /** Logs a request that could not be read; gives the deny whose id goes into the answer. */
-  refuse(
-    malformed: Malformed,
-    gateway: Gateway,
-    dialect: Dialect,
-    requestId: string | undefined,
-  ): Promise<Decision>
-}
-
 /** Bounds of a listener. */
 export interface ListenerLimits {
   /** 1 MiB by default. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
-import type { Decider, ListenerMetrics } from '#http/port.ts'
+import type { ListenerMetrics } from '#http/port.ts'
 import type { Clock, EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
+import type { Decider } from '#model/decider.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { DecisionId, GatewayId, ReleaseId, TenantId } from '#model/ids.ts'
