@@ -14,7 +14,7 @@ import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import type { DecisionId } from '#model/ids.ts'
 import { REASONS } from '#model/reasons.ts'
-import type { AuthorizationRequest, Dialect, Malformed } from '#model/request.ts'
+import type { AuthorizationRequest } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
 

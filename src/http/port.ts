@@ -1,6 +1,5 @@
 import type { Decision } from '#model/decision.ts'
-import type { Gateway } from '#model/gateway.ts'
-import type { AuthorizationRequest, Dialect, Malformed } from '#model/request.ts'
+import type { Dialect } from '#model/request.ts'
 
 /** Bounds of a listener. */
 export interface ListenerLimits {
