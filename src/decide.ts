@@ -54,14 +54,29 @@ export function createDecider(steps: Steps): Decider {
   }
 }
 
-/** Steps 1 to 14 of DESIGN.md 2 as a straight line; the first that says no wins. */
-async function judge(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Promise<Judged> {
+/** How often a request is judged anew because the state changed under it. A verified token is not verified twice. */
+const ATTEMPTS_MAX = 3
+
+/** Steps 1 to 14 of docs/architecture.md as a straight line; the first that says no wins. */
+async function judge(
+  steps: Steps,
+  request: AuthorizationRequest,
+  gateway: Gateway,
+  attempt = 1,
+): Promise<Judged> {
   const before = guardBefore(request, gateway, steps.state, request.now, steps.freshnessMillisecondsMax)
   if (before !== undefined) return stopped(before)
   const tenant = steps.state.tenant(gateway.tenant)
   if (tenant === undefined) return stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] })
 
   const verified = await steps.verify(request, gateway, tenant)
+  // INVARIANT: everything below is decided on the state as it is now. Fetching an issuer's keys takes as long as the issuer
+  // likes, and what was revoked meanwhile must count.
+  if (steps.state.tenant(gateway.tenant) !== tenant) {
+    return attempt < ATTEMPTS_MAX
+      ? await judge(steps, request, gateway, attempt + 1)
+      : stopped({ code: 'state.stale', message: REASONS['state.stale'], detail: 'the state kept changing' })
+  }
   if (!verified.ok) return stopped(verified.failure, tenant)
   const identity = verified.value
 

@@ -25,7 +25,7 @@ export function guardBefore(
       message: REASONS['state.stale'],
       detail: `the state is ${age} ms old, ${freshnessMillisecondsMax} ms are allowed`,
     }
-  // One answer for a tenant that does not exist and one that this gateway does not serve (DESIGN.md 3, invariant 7).
+  // One answer for a tenant that does not exist and one that this gateway does not serve (docs/architecture.md, invariant 7).
   const isServed = request.tenant === undefined || request.tenant === gateway.tenant
   return isServed && state.tenant(gateway.tenant) !== undefined
     ? undefined

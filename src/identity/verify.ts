@@ -14,7 +14,7 @@ import { stop } from './stop.ts'
 
 /**
  * Says who is asking, or why nobody can be believed. Never rejects; the first rule that failed wins, in the order of
- * DESIGN.md 2. Whether the parties are registered or suspended is not checked here.
+ * docs/architecture.md. Whether the parties are registered or suspended is not checked here.
  */
 export type Verify = (
   request: AuthorizationRequest,
@@ -48,7 +48,7 @@ export function createVerify(parts: { readonly keys: KeySets }): Verify {
   }
 }
 
-/** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (DESIGN.md 3.7). */
+/** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (docs/architecture.md, invariant 7). */
 function objectionToTenant(
   request: AuthorizationRequest,
   gateway: Gateway,

@@ -17,7 +17,7 @@ export interface Gateway {
    * gateway writes itself, and nothing in the header dialects, where a client's own headers could pass through.
    */
   readonly asserts: ReadonlySet<AssertionKind> | undefined
-  /** Whether it may ask for a user without an agent (DESIGN.md 3, invariant 5). */
+  /** Whether it may ask for a user without an agent (docs/architecture.md, invariant 5). */
   readonly userOnly: boolean
   /** Obligations that it can carry out; `undefined` is the default of the dialect it speaks. */
   readonly obligations: ReadonlySet<ObligationType> | undefined

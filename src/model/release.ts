@@ -106,7 +106,7 @@ export interface SchemaModel {
   }[]
 }
 
-/** `own`: no policy or schema names a `Warder` type or action; the AuthZEN subject is the only party (DESIGN.md 6). */
+/** `own`: no policy or schema names a `Warder` type or action; the AuthZEN subject is the only party (docs/architecture.md). */
 export type Vocabulary = 'warder' | 'own'
 
 /** The part of a release that is one row; its policies are rows of their own so that 10,000 load without a stall. */
@@ -137,7 +137,7 @@ export interface ScopeQuestion {
   readonly resourceAncestors: readonly EntityUid[]
 }
 
-/** A release in memory, indexed by scope. Holds no parsed policies: cost follows the matching ones (cedar.md 2.4). */
+/** A release in memory, indexed by scope. Holds no parsed policies: cost follows the matching ones (docs/decisions/0003-cedar-engine.md). */
 export interface Release extends ReleaseHeader {
   /** Ordinals (ascending) of the policies whose scope matches exactly. */
   matching(question: ScopeQuestion): readonly number[]

@@ -26,7 +26,7 @@ interface Verdict {
 }
 
 /**
- * Combines the parties: authority is the intersection, every party must be permitted (DESIGN.md 3, invariant 5).
+ * Combines the parties: authority is the intersection, every party must be permitted (docs/architecture.md, invariant 5).
  *
  * An allow unites the obligations of all satisfied permits. A deny lists the reasons of every denying party, agent first;
  * remediation is offered only if every denying party is stopped by forbids and each of these forbids offers one.

@@ -13,7 +13,7 @@ export type UnitedObligations =
 /**
  * Unites the obligations of `policies` by the merge rule of each type (docs/obligations.md): equal ones become one,
  * `strictest` types keep the tightest bound per key, `conflict` types must not differ for the same name.
- * Order: type, then properties, both by code unit, so that equal inputs give equal answers (DESIGN.md 3, invariant 9).
+ * Order: type, then properties, both by code unit, so that equal inputs give equal answers (docs/architecture.md, invariant 9).
  */
 export function uniteObligations(policies: readonly PolicyRecord[]): UnitedObligations {
   const groups = new Map<string, { template: ObligationTemplate; policies: Set<string> }>()

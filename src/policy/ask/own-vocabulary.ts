@@ -9,7 +9,7 @@ import { toRecord } from './typed.ts'
 const NO_PROPERTIES: JsonObject = {}
 
 /**
- * Asks for a tenant whose policies use no `Warder` type: the AuthZEN subject is the only party (DESIGN.md 6).
+ * Asks for a tenant whose policies use no `Warder` type: the AuthZEN subject is the only party (docs/architecture.md).
  *
  * Types are kept where they are Cedar type names and escaped otherwise. Stored attributes win over `properties`; unknown
  * entities have no attributes or parents. Action properties arrive as `context.action_properties`.

@@ -22,7 +22,7 @@ const EFFECT_GROUPS = new Set(['readTools', 'writeTools', 'destructiveTools'])
 
 /**
  * Asks in Warder's own vocabulary: one query for the agent and one for the user, same action, resource and context
- * (cedar.md 6). A party that is missing is not asked; an agent alone is autonomous, a user alone needs a gateway that is
+ * (docs/decisions/0003-cedar-engine.md). A party that is missing is not asked; an agent alone is autonomous, a user alone needs a gateway that is
  * registered for it.
  *
  * @throws {TypeMismatch} when an argument or context value does not fit the schema

@@ -13,7 +13,7 @@ export interface CompileInWorkerOptions {
 
 type Message = { readonly progress: CompileProgress } | { readonly outcome: CompileOutcome }
 
-// Node's default of 4 MB is used up before the engine's own stack is (cedar.md 3: stable from 16 MB).
+// Node's default of 4 MB is used up before the engine's own stack is (docs/decisions/0003-cedar-engine.md: stable from 16 MB).
 const STACK_MEGABYTES = 32
 const HEAP_MEGABYTES = 1_024
 

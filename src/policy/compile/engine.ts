@@ -5,7 +5,7 @@ import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 export class EngineFailure extends Error {}
 
 /**
- * Calls the engine. Any exception becomes an `EngineFailure`: after a trap the instance is dead (cedar.md 3), so
+ * Calls the engine. Any exception becomes an `EngineFailure`: after a trap the instance is dead (docs/decisions/0003-cedar-engine.md), so
  * compilation ends there.
  */
 export function callEngine<Answer>(call: (engine: typeof cedar) => Answer): Answer {
