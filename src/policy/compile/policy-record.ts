@@ -97,7 +97,7 @@ function recordOf(
   scope: PolicyRecord['scope'],
   annotated: Annotated,
 ): PolicyRecord {
-  const { reads, testsAutonomous } = readsOf(json, scope)
+  const { reads, testsAutonomous } = readsOf(json)
   return {
     id: annotated.id ?? '',
     effect: json.effect,

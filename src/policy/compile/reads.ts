@@ -1,5 +1,5 @@
 import type { Clause, Expr, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs'
-import type { PolicyRecord, ReadNode, Reads } from '#model/release.ts'
+import type { ReadNode, Reads } from '#model/release.ts'
 import { type EntityUid, type UidKey, uidKey } from '#model/value.ts'
 
 /** A `ReadNode` while it is being worked out. */
@@ -18,18 +18,12 @@ type Denoted = { readonly kind: 'places'; readonly places: readonly Draft[] } | 
 
 const OPAQUE: Denoted = { kind: 'opaque' }
 
-/** Everything that the scope and the conditions of a policy can read, and whether they read `context.autonomous`. */
-export function readsOf(
-  policy: PolicyJson,
-  scope: PolicyRecord['scope'],
-): { readonly reads: Reads; readonly testsAutonomous: boolean } {
+/**
+ * Everything that the conditions of a policy can read, and whether they read `context.autonomous`. The ancestors that its
+ * scope asks for are not part of it: a read plan takes exactly those from the scope.
+ */
+export function readsOf(policy: PolicyJson): { readonly reads: Reads; readonly testsAutonomous: boolean } {
   const walk = new Walk()
-  for (const variable of ['principal', 'resource'] as const) {
-    const { op } = scope[variable]
-    // The engine evaluates the scope again, so what it needs there must be sent too.
-    if (op === 'in' || op === 'is-in') walk.root(variable).ancestors = true
-  }
-  if (scope.action.op === 'in') walk.root('action').ancestors = true
   for (const clause of policy.conditions) walk.condition(clause)
   return { reads: walk.reads(), testsAutonomous: walk.testsAutonomous }
 }
