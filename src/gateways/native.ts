@@ -3,6 +3,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { Decision } from '#model/decision.ts'
 import type { AuthorizationRequest, Credential, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
+import { toolOf as toolOfResource } from './authzen-tool.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { isJsonObject, readJsonBody } from './json-body.ts'
@@ -94,6 +95,8 @@ function readItem(
   const body = parsed.data
   if (body.tool === undefined && body.action === undefined)
     return malformed('request.missing_field', '`tool` is required (or `action` for one that is no tool)')
+  const tool = toolOf(body)
+  if (!tool.ok) return tool
   return success({
     dialect: 'native',
     now,
@@ -105,7 +108,7 @@ function readItem(
     subject: undefined,
     credentials: credentialsOf(body),
     identityHeaders: [],
-    tool: toolOf(body),
+    tool: tool.value,
     route: undefined,
     action: actionOf(body),
     resource: body.resource && { ...body.resource, properties: body.resource.properties ?? NO_PROPERTIES },
@@ -124,8 +127,19 @@ function partyOf(party: NativeRequest['agent']): PartyClaim | undefined {
   return { id: party.id, properties: party.properties ?? NO_PROPERTIES }
 }
 
-function toolOf({ tool }: NativeRequest): string | undefined {
-  return typeof tool === 'object' ? `${tool.server}/${tool.name}` : tool
+/** The tool that `tool`, `action` and a resource that is a tool name; they must agree, or one would not be asked about. */
+function toolOf({ tool, action, resource }: NativeRequest): Result<string | undefined, Malformed> {
+  const named = typeof tool === 'object' ? `${tool.server}/${tool.name}` : tool
+  const verb = typeof action === 'object' ? action.name : action
+  if (named === undefined)
+    return resource === undefined ? success(undefined) : toolOfResource(verb ?? '', resource)
+  if (resource !== undefined) {
+    const other = toolOfResource(named, resource)
+    if (!other.ok || (other.value !== undefined && other.value !== named))
+      return malformed('request.wrong_type', '`tool` and `resource.id` name different tools')
+  }
+  const agreed = toolOfResource(verb ?? named, { type: 'tool', id: named })
+  return agreed.ok ? agreed : malformed('request.wrong_type', '`tool` and `action` name different tools')
 }
 
 function actionOf({ action }: NativeRequest): AuthorizationRequest['action'] {
