@@ -8,7 +8,7 @@ import type { JsonObject } from '#model/value.ts'
 import { type ParsedJwt, parseJwt } from './jwt-format.ts'
 import type { KeySets } from './key-sets.ts'
 import { stop } from './stop.ts'
-import { createTokenCache } from './token-cache.ts'
+import { createTokenCache, type TokenCache } from './token-cache.ts'
 
 /** What an access token says, once its signature, issuer, audience, type and dates hold. */
 export interface TokenClaims {
@@ -37,8 +37,7 @@ const DATE_MAX = 253_402_300_799
  * A verifier of JWT access tokens in the order of RFC 9068 section 4, stricter where RFC 8725 advises it. Verified tokens
  * are cached; dates, keys and issuer configuration are checked again for each use.
  */
-export function createVerifyToken(keys: KeySets): VerifyToken {
-  const cache = createTokenCache()
+export function createVerifyToken(keys: KeySets, cache: TokenCache = createTokenCache()): VerifyToken {
   return async (token, tenant, now) => {
     const second = toSeconds(now)
     const generation = (issuer: Issuer) => keys.generation(tenant.id, issuer)

@@ -1,3 +1,4 @@
+import type { CacheStats } from '#lib/cache-stats.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
@@ -18,6 +19,7 @@ export interface TokenCache {
   ): TokenClaims | undefined
   put(tenant: TenantId, token: string, claims: TokenClaims, issuer: Issuer, generation: number): void
   readonly size: number
+  stats(): CacheStats
 }
 
 interface Entry {
@@ -39,6 +41,8 @@ export function createTokenCache(entriesMax = 10_000): TokenCache {
   // The whole token is the key: ECDSA has two valid signatures for one content, and a digest saves nothing.
   const entries = new Map<string, Entry>()
   const texts = new WeakMap<Issuer, string>()
+  let hits = 0
+  let lookups = 0
   const textOf = (issuer: Issuer): string => {
     const known = texts.get(issuer) ?? JSON.stringify(issuer)
     texts.set(issuer, known)
@@ -47,6 +51,7 @@ export function createTokenCache(entriesMax = 10_000): TokenCache {
   return {
     get(tenant, token, now, generation, issuers) {
       const slot = `${tenant} ${token}`
+      lookups += 1
       const entry = entries.get(slot)
       if (entry === undefined) return undefined
       const { claims, issuer } = entry
@@ -55,7 +60,10 @@ export function createTokenCache(entriesMax = 10_000): TokenCache {
         claims.usableFrom <= now &&
         issuers.some((each) => each === issuer || textOf(each) === entry.issuerText) &&
         generation(issuer) === entry.generation
-      if (isCurrent) return claims
+      if (isCurrent) {
+        hits += 1
+        return claims
+      }
       entries.delete(slot)
       return undefined
     },
@@ -67,5 +75,6 @@ export function createTokenCache(entriesMax = 10_000): TokenCache {
     get size() {
       return entries.size
     },
+    stats: () => ({ hits, misses: lookups - hits, entries: entries.size }),
   }
 }

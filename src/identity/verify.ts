@@ -11,6 +11,7 @@ import type { KeySets } from './key-sets.ts'
 import { type NamedParties, readNamedParties } from './named.ts'
 import { reconcile } from './reconcile.ts'
 import { stop } from './stop.ts'
+import type { TokenCache } from './token-cache.ts'
 
 /**
  * Says who is asking, or why nobody can be believed. Never rejects; the first rule that failed wins, in the order of
@@ -22,9 +23,9 @@ export type Verify = (
   tenant: TenantState,
 ) => Promise<Result<VerifiedIdentity, Stop>>
 
-/** A verifier with its own cache of verified tokens. */
-export function createVerify(parts: { readonly keys: KeySets }): Verify {
-  const verifyToken = createVerifyToken(parts.keys)
+/** A verifier over a cache of verified tokens, its own unless one is given. */
+export function createVerify(parts: { readonly keys: KeySets; readonly cache?: TokenCache }): Verify {
+  const verifyToken = createVerifyToken(parts.keys, parts.cache)
   return async (request, gateway, tenant) => {
     const objection = objectionToTenant(request, gateway, tenant) ?? objectionToHeaders(request, gateway)
     if (objection !== undefined) return failed(objection)

@@ -18,8 +18,12 @@ const NOTHING_MATCHES: Evaluation = { satisfied: [], errored: [] }
  * The schema is not on the call: it was used at publish, and the projection writes every reference explicitly.
  * Pure Cedar semantics: an erroring forbid is only listed in `errored`; denying it is the caller's part.
  */
-export function createEvaluate(engine: Engine, memo: Memo = createMemo()): Evaluate {
-  const parts = { engine, memo, slots: createSlots(engine) }
+export function createEvaluate(
+  engine: Engine,
+  memo: Memo = createMemo(),
+  slots: Slots = createSlots(engine),
+): Evaluate {
+  const parts = { engine, memo, slots }
   return (release, queries) => queries.map((query) => evaluateSafely(parts, release, query))
 }
 

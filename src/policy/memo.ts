@@ -1,3 +1,4 @@
+import type { CacheStats } from '#lib/cache-stats.ts'
 import type { Evaluation } from './port.ts'
 
 /** Answers of the engine by everything that went into them, the least recently used giving way. */
@@ -5,6 +6,7 @@ export interface Memo {
   find(key: string): Evaluation | undefined
   /** Keeps an answer. A key that was not offered before is only noted: most questions never come again. */
   offer(key: string, answer: Evaluation): void
+  stats(): CacheStats
 }
 
 /** With keys of about 1.5 KB: some 12 MB. */
@@ -24,6 +26,8 @@ const NOTES = 16_384
 export function createMemo(entriesMax: number = ENTRIES_DEFAULT): Memo {
   const answers = new Map<string, Evaluation>()
   const notes = new Int32Array(NOTES)
+  let hits = 0
+  let misses = 0
   const isNew = (key: string): boolean => {
     const digest = digestOf(key)
     const place = (digest >>> 1) & (NOTES - 1)
@@ -34,7 +38,11 @@ export function createMemo(entriesMax: number = ENTRIES_DEFAULT): Memo {
   return {
     find: (key) => {
       const answer = answers.get(key)
-      if (answer === undefined) return undefined
+      if (answer === undefined) {
+        misses += 1
+        return undefined
+      }
+      hits += 1
       answers.delete(key)
       answers.set(key, answer)
       return answer
@@ -45,6 +53,7 @@ export function createMemo(entriesMax: number = ENTRIES_DEFAULT): Memo {
       if (oldest !== undefined) answers.delete(oldest)
       answers.set(key, answer)
     },
+    stats: () => ({ hits, misses, entries: answers.size }),
   }
 }
 

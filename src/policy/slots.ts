@@ -1,3 +1,4 @@
+import type { CacheStats } from '#lib/cache-stats.ts'
 import type { PolicyRecord, Release } from '#model/release.ts'
 import type { CallFault, Engine } from './engine.ts'
 import { type ReadPlan, uniteReads } from './read-plan.ts'
@@ -17,6 +18,7 @@ export interface Slots {
   acquire(release: Release, ordinals: readonly number[]): Slot | CallFault
   /** Notes that a call with this slice trapped the engine. */
   trapped(key: string): void
+  stats(): CacheStats
 }
 
 /** The engine needs about 25 KB for a slice of six policies: 512 slots are some 12 MB. */
@@ -42,6 +44,8 @@ export function createSlots(
   const suspects = new Map<string, number>()
   let generation = engine.generation
   let held = 0
+  let hits = 0
+  let misses = 0
 
   const trapped = (key: string): void => {
     const count = (suspects.get(key) ?? 0) + 1
@@ -84,6 +88,7 @@ export function createSlots(
 
   return {
     trapped,
+    stats: () => ({ hits, misses, entries: ring.size }),
     acquire: (release, ordinals) => {
       const key = `${release.id}:${ordinals.join()}`
       if (engine.generation !== generation) {
@@ -94,7 +99,11 @@ export function createSlots(
       }
       if ((suspects.get(key) ?? 0) >= TRAPS_MAX) return quarantined
       const slot = ring.get(key)
-      if (slot === undefined) return prepare(release, ordinals, key)
+      if (slot === undefined) {
+        misses += 1
+        return prepare(release, ordinals, key)
+      }
+      hits += 1
       ring.delete(key)
       ring.set(key, slot)
       return slot

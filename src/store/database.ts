@@ -31,6 +31,8 @@ export interface DatabaseOptions {
   readonly applicationName: string
   /** Called with a short text before each step that can take a while. */
   readonly onProgress?: (text: string) => void
+  /** Called for each connection of the runtime role that ended, for whatever reason. */
+  readonly onConnectionEnd?: () => void
 }
 
 const EMBEDDED_DATABASE = 'warder'
@@ -64,7 +66,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 /** Opens one database of a server that is known to run; `leave` is called after its connections are closed. */
 export async function openTarget(
   target: Target,
-  options: Pick<DatabaseOptions, 'applicationName' | 'onProgress'>,
+  options: Pick<DatabaseOptions, 'applicationName' | 'onProgress' | 'onConnectionEnd'>,
   leave: () => Promise<void>,
 ): Promise<Database> {
   const { applicationName } = options
@@ -80,7 +82,16 @@ export async function openTarget(
   const role = warning === undefined ? 'runtime' : 'owner'
   const pools: Sql[] = [owner]
   const pool = ({ purpose, ...rest }: RuntimePool): Sql => {
-    const opened = openPool(target, { ...rest, applicationName: `${applicationName}: ${purpose}`, role })
+    const onClose = (): void => {
+      options.onConnectionEnd?.()
+      rest.onClose?.()
+    }
+    const opened = openPool(target, {
+      ...rest,
+      applicationName: `${applicationName}: ${purpose}`,
+      role,
+      onClose,
+    })
     pools.push(opened)
     return opened
   }

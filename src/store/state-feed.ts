@@ -18,6 +18,10 @@ export interface FeedParts extends Assembly {
 /** The live view of the database, and its end. */
 export interface StateFeed {
   readonly state: State
+  /** Every tenant that is served, in no order. */
+  tenants(): Iterable<TenantState>
+  /** How many tenants keep an older release because the active one is broken, and how many can't be loaded at all. */
+  troubled(): { readonly broken: number; readonly failing: number }
   close(): Promise<void>
 }
 
@@ -54,7 +58,12 @@ export async function openStateFeed(db: Database, parts: FeedParts): Promise<Sta
     throw error
   }
   feed.follow()
-  return { state: feed, close: () => feed.close() }
+  return {
+    state: feed,
+    tenants: () => feed.tenants(),
+    troubled: () => feed.troubled(),
+    close: () => feed.close(),
+  }
 }
 
 class Feed implements State {
@@ -93,6 +102,14 @@ class Feed implements State {
 
   tenant(id: TenantId): TenantState | undefined {
     return this.#tenants.get(id)
+  }
+
+  tenants(): Iterable<TenantState> {
+    return this.#tenants.values()
+  }
+
+  troubled(): { readonly broken: number; readonly failing: number } {
+    return { broken: this.#broken.size, failing: this.#failing.size }
   }
 
   gatewayByKeyHash(hash: string) {
