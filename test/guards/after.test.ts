@@ -83,8 +83,12 @@ test('an agent and a user of the same name are two entities', () => {
   ).toBeUndefined()
 })
 
-test('tenants with their own vocabulary have no registered parties', () => {
+test('tenants with their own vocabulary need not register parties, but whom they suspend is stopped', () => {
   expect(guard(delegated, [], 'own')).toBeUndefined()
+  expect(guard(delegated, [entity('Agent', 'a', 'suspended')], 'own')).toEqual(SUSPENDED)
+  expect(guard(delegated, [entity('User', 'u', 'suspended')], 'own')).toMatchObject({
+    code: 'user.suspended',
+  })
 })
 
 test('suspending anybody never lets somebody pass who was stopped', () => {
