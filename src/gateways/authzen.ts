@@ -123,8 +123,10 @@ function claim({ type, id, properties }: Evaluation['subject']): EntityClaim {
   return { type, id, properties: properties ?? NO_PROPERTIES }
 }
 
+/** Absent or null: no statement. Anything that is no list names nothing, and so supports nothing. */
 function supportedOf(value: Json | undefined): readonly string[] | undefined {
-  if (!Array.isArray(value)) return undefined
+  if (value === undefined || value === null) return undefined
+  if (!Array.isArray(value)) return []
   return obligationTypesOf(value.filter((name: Json) => typeof name === 'string'))
 }
 

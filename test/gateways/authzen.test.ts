@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { authzen } from '#gateways/authzen.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
+import type { JsonObject } from '#model/value.ts'
 import { decision, GATEWAY, NOW, obligation } from '../support/fake-decider.ts'
 import { jsonWire, wire } from '../support/wire.ts'
 
@@ -128,6 +129,12 @@ test('an evaluation: takes our extension out of the context, and it is strict', 
 test('an evaluation: reads which obligations the gateway supports, by our names', () => {
   const context = { supported_obligations: ['step-up', 'notification', 'custom', 7] }
   expect(readOne({ ...BASE, context }).supportedObligations).toEqual(['step_up', 'notify', 'custom'])
+})
+
+test.each(['step-up', {}, 7, true])('an evaluation: support that is no list is none: %j', (value) => {
+  const read = (context: JsonObject) => readOne({ ...BASE, context }).supportedObligations
+  expect(read({ supported_obligations: value })).toEqual([])
+  expect(read({ supported_obligations: null })).toBeUndefined()
 })
 
 test.each([
