@@ -62,8 +62,17 @@ export function openBenchDatabase(server: EmbeddedPostgres, name: string): Promi
   return openTarget(target, { applicationName: `warder bench ${name}` }, async () => undefined)
 }
 
-/** Compiles a scenario's folder as `warder policy push` does. @throws with the first diagnostic */
-export async function compileScenario({ files }: Pick<Scenario, 'files'>): Promise<ReleaseContent> {
+const compiledReleases = new Map<string, Promise<ReleaseContent>>()
+
+/** A scenario's folder compiled as `warder policy push` does it, once. Rejects with the first diagnostic. */
+export function compileScenario(scenario: Scenario): Promise<ReleaseContent> {
+  const key = `${scenario.kind} ${scenario.size}`
+  const release = compiledReleases.get(key) ?? compile(scenario)
+  compiledReleases.set(key, release)
+  return release
+}
+
+async function compile({ files }: Scenario): Promise<ReleaseContent> {
   const shipped = await readShippedPolicies()
   const compiled = await compileInWorker(
     { files, ...shipped },
