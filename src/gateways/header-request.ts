@@ -4,6 +4,7 @@ import type { AuthorizationRequest, Malformed } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
 import {
   checkHeaders,
+  checkOverrides,
   credentialsOf,
   type HeaderMap,
   identityHeadersOf,
@@ -34,7 +35,9 @@ export function readHeaderRequest(
   call: OriginalCall,
   now: EpochMilliseconds,
 ): Result<ReadRequest, Malformed> {
-  const objection = checkHeaders(headers) ?? checkBody(wire) ?? checkCall(call)
+  const told = dialect === 'forward-auth' ? ['x-original-url'] : []
+  const objection =
+    checkHeaders(headers) ?? checkBody(wire) ?? checkCall(call) ?? checkOverrides(headers, call.method, told)
   if (objection !== undefined) return failed(objection)
   const path = readRawPath(call.rawTarget)
   if (!path.ok) return path

@@ -78,6 +78,30 @@ export function checkHeaders(headers: HeaderMap): Malformed | undefined {
   return undefined
 }
 
+/** Headers by which frameworks let a client change the method, and the target, of the request that they run. */
+const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
+const TARGET_OVERRIDES = ['x-rewrite-url', 'x-original-url']
+
+/**
+ * Refuses a request that an upstream could run as another one than `method` and target say.
+ *
+ * @param told headers by which the gateway itself tells the original request; these may not be refused
+ */
+export function checkOverrides(
+  headers: HeaderMap,
+  method: string,
+  told: readonly string[] = [],
+): Malformed | undefined {
+  const changesMethod = (name: string): boolean =>
+    headers.get(name)?.some((value) => value.trim().toUpperCase() !== method) === true
+  const found =
+    METHOD_OVERRIDES.find(changesMethod) ??
+    TARGET_OVERRIDES.find((name) => headers.has(name) && !told.includes(name))
+  return found === undefined
+    ? undefined
+    : conflict(`the header \`${found}\` can make an upstream run another request`)
+}
+
 /** The credential in `Authorization`. Two values joined by a comma (as some proxies do) are a conflict. */
 export function credentialsOf(headers: HeaderMap): Result<readonly Credential[], Malformed> {
   const value = headers.get('authorization')?.[0]?.trim()
