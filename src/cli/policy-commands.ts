@@ -1,29 +1,30 @@
-import { Argument, type Command } from 'commander'
+import type { Command } from 'commander'
 import { activateRelease, pushRelease } from '#admin/push-release.ts'
 import type { CompileOutcome } from '#policy/compile/compile.ts'
 import { compileDirectory } from './compile.ts'
 import type { CliContext } from './context.ts'
 import { renderDiagnostic } from './diagnostic.ts'
 import { CliFailure, EXIT, fromAdmin } from './failure.ts'
+import { folderArgument } from './folder-argument.ts'
 import type { Output } from './output.ts'
+import { addFormatCommand } from './policy-fmt.ts'
 import { addReleaseCommands } from './release-commands.ts'
 
-const FOLDER = new Argument('<dir>', 'folder with *.cedar, *.cedarschema and tests/*.json; not recursive')
-
-/** `warder policy check|test|push|activate|list|show`. */
+/** `warder policy` with all that belongs to it. */
 export function addPolicyCommands(program: Command, context: CliContext): void {
   const policy = program.command('policy').description('policies: check, test, publish')
   addCheck(policy, context)
   addTest(policy, context)
   addPush(policy, context)
   addActivate(policy, context)
+  addFormatCommand(policy, context)
   addReleaseCommands(policy, context)
 }
 
 function addCheck(policy: Command, context: CliContext): void {
   policy
     .command('check')
-    .addArgument(FOLDER)
+    .addArgument(folderArgument())
     .description('parse, guard, validate strictly and run the tests; changes nothing')
     .action(async (directory: string, _: unknown, command: Command) => {
       const output = context.output(command)
@@ -41,7 +42,7 @@ function addCheck(policy: Command, context: CliContext): void {
 function addTest(policy: Command, context: CliContext): void {
   policy
     .command('test')
-    .addArgument(FOLDER)
+    .addArgument(folderArgument())
     .description('run tests/*.json of the folder and print each failure')
     .action(async (directory: string, _: unknown, command: Command) => {
       const output = context.output(command)
@@ -62,7 +63,7 @@ function addTest(policy: Command, context: CliContext): void {
 function addPush(policy: Command, context: CliContext): void {
   policy
     .command('push')
-    .addArgument(FOLDER)
+    .addArgument(folderArgument())
     .requiredOption('--tenant <tenant>', 'tenant that gets the release')
     .option('--activate', 'make it the active release at once')
     .description('compile the folder and store it as an immutable release')
