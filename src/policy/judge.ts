@@ -37,6 +37,8 @@ export function createJudgePolicy(evaluate: Evaluate): JudgePolicy {
       combined = restrict(
         base,
         combine(declared, (id) => input.release.find(id), asked.autonomous),
+        // INVARIANT: what either answer obliges to stays; declaring something sheds no obligation.
+        () => combine([...plain, ...declared], (id) => input.release.find(id), asked.autonomous),
       )
     }
     const trace = traceOf(asked, evaluations)
@@ -79,10 +81,10 @@ function evaluateAll(
 }
 
 /** INVARIANT: what is declared only restricts. An allow needs both answers; a deny with the declared facts stands. */
-function restrict(base: Combined, declared: Combined): Combined {
+function restrict(base: Combined, declared: Combined, both: () => Combined): Combined {
   if (declared.effect === 'deny') return declared
   if (base.effect === 'deny') return { ...base, reasons: [{ code: 'policy.declared_only' }, ...base.reasons] }
-  return declared
+  return both()
 }
 
 function supported(combined: Combined, { gateway, request }: PolicyInput): Combined {
