@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { type Logger, pino } from 'pino'
 import { installationSecret } from '#admin/installation-secret.ts'
+import { hashKey } from '#admin/keys.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
@@ -205,7 +205,7 @@ function adminParts(
 ): Omit<AdminListenerParts, 'metrics'> {
   return {
     readiness: () => readiness(config, feed, log, engine),
-    isAdminToken: (token) => store.isAdminToken(createHash('sha256').update(token).digest('hex')),
+    isAdminToken: async (token) => (await store.findAdminToken(hashKey(token))) !== undefined,
     status: () => ({
       database: db.kind,
       warnings: db.warnings,

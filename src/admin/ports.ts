@@ -6,6 +6,8 @@ import type { ObligationType } from '#model/obligation.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, ReleaseContent, ReleaseHeader, SourceFile } from '#model/release.ts'
 import type { EntityUid } from '#model/value.ts'
+import type { AuditActor, AuditAttempt, AuditFilter, AuditListing } from './audit.ts'
+import type { AdminRole } from './roles.ts'
 
 /** A gateway as administrators see it; the key itself exists only in the answer of `add` and `rotate`. */
 export interface GatewayListing {
@@ -44,8 +46,42 @@ export interface ReleaseListing {
   readonly active: boolean
 }
 
-/** Everything administration changes. Each change and its notification are one transaction; every list pages. */
+/** Who a valid admin token stands for. */
+export interface AdminToken {
+  readonly name: string
+  readonly role: AdminRole
+  /** Tenants that it may see and change; null: all, and what belongs to none. */
+  readonly tenants: readonly TenantId[] | null
+}
+
+/** An admin token as administrators see it; the token itself exists only in the answer of `add`. */
+export interface AdminTokenListing extends AdminToken {
+  readonly hint: string
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly revoked_at: string | null
+}
+
+/** What the database keeps of a new admin token. */
+export interface NewAdminToken extends AdminToken {
+  readonly hash: string
+  readonly hint: string
+  /** Null: it has no end. */
+  readonly expiresAt: EpochMilliseconds | null
+}
+
+/**
+ * Everything administration changes. Each change, its notification and its audit row are one transaction; every list
+ * pages.
+ */
 export interface AdminStore {
+  /** The same store; what it changes is recorded as done by `actor`. Without it, by `system`. */
+  by(actor: AuditActor): AdminStore
+  /** Records a call that changed nothing. */
+  recordAttempt(attempt: AuditAttempt): Promise<void>
+  /** The audit, newest first; the page key is the sequence. */
+  listAudit(filter: AuditFilter, page: Page): Promise<readonly AuditListing[]>
+  hasTenant(tenant: TenantId): Promise<boolean>
   addTenant(tenant: TenantId): Promise<'added' | 'exists'>
   listTenants(
     page: Page,
@@ -65,6 +101,7 @@ export interface AdminStore {
   ): Promise<'rotated' | 'unknown'>
   revokeGateway(tenant: TenantId, name: string): Promise<'revoked' | 'unknown'>
   putIssuer(tenant: TenantId, issuer: Issuer): Promise<'stored' | 'tenant_unknown'>
+  removeIssuer(tenant: TenantId, issuer: string): Promise<'removed' | 'unknown'>
   listIssuers(tenant: TenantId, page: Page): Promise<readonly Issuer[]>
   /** Inserts or replaces entities (rows are versioned, old versions stay). Reports progress after each batch. */
   putEntities(
@@ -82,6 +119,8 @@ export interface AdminStore {
   ): Promise<'stored' | 'exists' | 'tenant_unknown'>
   /** Makes a stored release the active one. */
   activateRelease(tenant: TenantId, release: ReleaseId): Promise<'activated' | 'unknown'>
+  /** Makes the release active that was so before the present one; the release that it went back from stays stored. */
+  rollbackRelease(tenant: TenantId): Promise<{ readonly release: ReleaseId } | 'no_previous'>
   listReleases(tenant: TenantId, page: Page): Promise<readonly ReleaseListing[]>
   findRelease(
     tenant: TenantId,
@@ -94,8 +133,14 @@ export interface AdminStore {
       }
     | undefined
   >
-  addAdminToken(tokenHash: string, hint: string): Promise<void>
-  isAdminToken(tokenHash: string): Promise<boolean>
+  /** A name is taken for ever, also by a revoked token. */
+  addAdminToken(token: NewAdminToken): Promise<'added' | 'exists'>
+  /** The token with this hash, if it is neither revoked nor past its end. */
+  findAdminToken(tokenHash: string): Promise<AdminToken | undefined>
+  /** Tokens by name; with `within` only those that see nothing else. */
+  listAdminTokens(within: readonly TenantId[] | null, page: Page): Promise<readonly AdminTokenListing[]>
+  /** Ends a token; with `within` only one that sees nothing else. */
+  revokeAdminToken(name: string, within: readonly TenantId[] | null): Promise<'revoked' | 'unknown'>
 }
 
 /** Position in a list: entries after `after` (exclusive; the last key of the previous page), at most `limit` (1 to 1,000). */

@@ -85,7 +85,14 @@ async function addCredentials(store: AdminStore, file: DemoFile): Promise<void> 
     keyHash: hashKey(file.gatewayKey),
     keyHint: keyHint(file.gatewayKey),
   })
-  await store.addAdminToken(hashKey(file.adminToken), keyHint(file.adminToken))
+  await store.addAdminToken({
+    name: 'demo',
+    role: 'admin',
+    tenants: null,
+    expiresAt: null,
+    hash: hashKey(file.adminToken),
+    hint: keyHint(file.adminToken),
+  })
 }
 
 /** Whether the database still knows the credentials: they may be revoked, or belong to another database. */
@@ -96,7 +103,7 @@ async function isValid(store: AdminStore, file: DemoFile): Promise<boolean> {
     gateway !== undefined &&
     gateway.revoked_at === null &&
     gateway.key_hints.includes(keyHint(file.gatewayKey)) &&
-    (await store.isAdminToken(hashKey(file.adminToken)))
+    (await store.findAdminToken(hashKey(file.adminToken))) !== undefined
   )
 }
 

@@ -20,12 +20,20 @@ export interface CliContext {
 
 /** The context of a program with `options`. */
 export function createContext(options: CliOptions): CliContext {
+  let running = 'warder'
   return {
     options,
-    output: (command) =>
-      new Output(command.optsWithGlobals()['json'] === true, options.stdout, options.stderr),
-    database: (output, work) => withDatabase(options, output, work),
+    output: (command) => {
+      running = pathOf(command)
+      return new Output(command.optsWithGlobals()['json'] === true, options.stdout, options.stderr)
+    },
+    database: (output, work) => withDatabase(options, output, running, work),
   }
+}
+
+/** `warder tenant add`. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`
 }
 
 /** The tenant that an optional `--tenant` names. */

@@ -1,3 +1,5 @@
+import { userInfo } from 'node:os'
+import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import type { QueryLog } from '#decision-log/port.ts'
 import { CliFailure, EXIT } from './failure.ts'
@@ -23,11 +25,13 @@ export function settingsOf(options: CliOptions): CliSettings {
 
 /**
  * Opens the database, beside a running server or alone, does `work` and closes it again.
+ * @param command what the audit of changes says that they were made with
  * @throws {CliFailure} `database.unavailable` when it can't be opened or stops answering
  */
 export async function withDatabase<Outcome>(
   options: CliOptions,
   output: Output,
+  command: string,
   work: (services: Services) => Promise<Outcome>,
 ): Promise<Outcome> {
   const settings = settingsOf(options)
@@ -47,13 +51,30 @@ export async function withDatabase<Outcome>(
     throw unavailable(fault, settings)
   })
   try {
-    return await work({ store: createAdminStore(database), log: createQueryLog(database) })
+    return await work({
+      store: createAdminStore(database, commandActor(command)),
+      log: createQueryLog(database),
+    })
   } catch (fault) {
     // Classes of SQLSTATE: out of resources, operator intervention (also timeouts), system error.
     const failing = /^(?:53|57|58)/.test(faults.codeOf(fault) ?? '')
     throw failing || faults.isConnectionLoss(fault) ? unavailable(fault, settings) : fault
   } finally {
     await database.close()
+  }
+}
+
+/** Who changes something by a command: whoever runs it has the database, so no role bounds them. */
+function commandActor(command: string): AuditActor {
+  return { actor: `cli:${userName()}`, role: 'owner', route: command }
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A user without an entry in the system's list, as containers have them.
+    return `uid-${process.getuid?.() ?? 'unknown'}`
   }
 }
 

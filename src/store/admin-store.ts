@@ -1,37 +1,46 @@
+import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
+import { addAdminToken, findAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts'
+import { createWriter, listAudit, recordAttempt } from './audit.ts'
 import type { Database } from './database.ts'
 import { listEntities, putEntities, removeEntities } from './entities.ts'
 import { addGateway, listGateways, revokeGateway, rotateGateway } from './gateways.ts'
-import { listIssuers, putIssuer } from './issuers.ts'
-import { activateRelease, findRelease, listReleases, pushRelease } from './releases.ts'
-import { addTenant, listTenants } from './tenants.ts'
+import { listIssuers, putIssuer, removeIssuer } from './issuers.ts'
+import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
+import { addTenant, hasTenant, listTenants } from './tenants.ts'
+
+const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serve' }
 
 /** Administration on the database: writes as the owner, reads as the runtime role. */
-export function createAdminStore(db: Database): AdminStore {
+export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): AdminStore {
   const { owner, sql } = db
+  const writer = createWriter(owner, actor)
   return {
-    addTenant: (tenant) => addTenant(owner, tenant),
+    by: (other) => createAdminStore(db, other),
+    recordAttempt: (attempt) => recordAttempt(owner, actor, attempt),
+    listAudit: (filter, page) => listAudit(sql, filter, page),
+    hasTenant: (tenant) => hasTenant(sql, tenant),
+    addTenant: (tenant) => addTenant(writer, tenant),
     listTenants: (page) => listTenants(sql, page),
-    addGateway: (gateway) => addGateway(owner, gateway),
+    addGateway: (gateway) => addGateway(writer, gateway),
     listGateways: (tenant, page) => listGateways(sql, tenant, page),
     rotateGateway: (tenant, name, hash, hint, until) =>
-      rotateGateway(owner, tenant, name, { hash, hint, until }),
-    revokeGateway: (tenant, name) => revokeGateway(owner, tenant, name),
-    putIssuer: (tenant, issuer) => putIssuer(owner, tenant, issuer),
+      rotateGateway(writer, tenant, name, { hash, hint, until }),
+    revokeGateway: (tenant, name) => revokeGateway(writer, tenant, name),
+    putIssuer: (tenant, issuer) => putIssuer(writer, tenant, issuer),
+    removeIssuer: (tenant, issuer) => removeIssuer(writer, tenant, issuer),
     listIssuers: (tenant, page) => listIssuers(sql, tenant, page),
-    putEntities: (tenant, entities, onProgress) => putEntities(owner, tenant, entities, onProgress),
-    removeEntities: (tenant, uids) => removeEntities(owner, tenant, uids),
+    putEntities: (tenant, entities, onProgress) => putEntities(writer, tenant, entities, onProgress),
+    removeEntities: (tenant, uids) => removeEntities(writer, tenant, uids),
     listEntities: (tenant, type, page) => listEntities(sql, tenant, type, page),
-    pushRelease: (tenant, release, onProgress) => pushRelease(owner, tenant, release, onProgress),
-    activateRelease: (tenant, release) => activateRelease(owner, tenant, release),
+    pushRelease: (tenant, release, onProgress) => pushRelease(writer, tenant, release, onProgress),
+    activateRelease: (tenant, release) => activateRelease(writer, tenant, release),
+    rollbackRelease: (tenant) => rollbackRelease(writer, tenant),
     listReleases: (tenant, page) => listReleases(sql, tenant, page),
     findRelease: (tenant, release) => findRelease(sql, tenant, release),
-    addAdminToken: async (tokenHash, hint) => {
-      await owner`insert into admin_tokens (hash, hint) values (${tokenHash}, ${hint}) on conflict do nothing`
-    },
-    isAdminToken: async (tokenHash) => {
-      const found = await sql`select from admin_tokens where hash = ${tokenHash} and revoked_at is null`
-      return found.length > 0
-    },
+    addAdminToken: (token) => addAdminToken(writer, token),
+    findAdminToken: (hash) => findAdminToken(sql, hash),
+    listAdminTokens: (within, page) => listAdminTokens(sql, within, page),
+    revokeAdminToken: (name, within) => revokeAdminToken(writer, name, within),
   }
 }

@@ -1,5 +1,6 @@
 import type { TenantId } from '#model/ids.ts'
-import type { Sql, Transaction } from './connections.ts'
+import type { Writer } from './audit.ts'
+import type { Transaction } from './connections.ts'
 
 /** NOTIFY channel; the payload is JSON with `version` and `tenant`. Polling covers lost notifications. */
 export const CHANGES_CHANNEL = 'warder_changes'
@@ -14,7 +15,7 @@ export const CHANGES_CHANNEL = 'warder_changes'
  * @returns 'tenant_unknown', or what `change` gave.
  */
 export async function changeTenant<T>(
-  owner: Sql,
+  { owner }: Writer,
   tenant: TenantId,
   change: (transaction: Transaction, version: number, keep: () => void) => Promise<T>,
 ): Promise<T | 'tenant_unknown'> {

@@ -1,7 +1,8 @@
 import type { Page } from '#admin/ports.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { StoredEntity } from '#model/registry.ts'
-import { type EntityUid, uidKey } from '#model/value.ts'
+import { type EntityUid, type JsonObject, uidKey } from '#model/value.ts'
+import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
@@ -17,19 +18,21 @@ export interface EntityRow {
 }
 
 const READ_BATCH = 500
+/** Entities that one audit row names. */
+const AUDIT_NAMES_MAX = 100
 
 /**
  * Inserts or replaces entities in one transaction; of two with the same uid the last counts. Replaced versions stay.
  * @param onProgress called after each batch with the number written so far.
  */
 export async function putEntities(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   given: readonly StoredEntity[],
   onProgress: (done: number) => void = () => undefined,
 ): Promise<{ readonly version: number } | 'tenant_unknown'> {
   const entities = [...new Map(given.map((entity) => [uidKey(entity.uid), entity])).values()]
-  return await changeTenant(owner, tenant, async (transaction, version) => {
+  return await changeTenant(writer, tenant, async (transaction, version) => {
     let done = 0
     for (const batch of batchesOf(entities, WRITE_BATCH)) {
       const uids = batch.map(({ uid }) => uid)
@@ -43,6 +46,8 @@ export async function putEntities(
       done += batch.length
       onProgress(done)
     }
+    const after = { ...namesOf(entities.map(({ uid }) => uid)), version }
+    await writer.record(transaction, { tenant, target: 'registry', before: null, after })
     return { version }
   })
 }
@@ -63,19 +68,29 @@ async function closeVersions(
 
 /** Removes entities from the current state; gives how many were there. Their versions stay readable. */
 export async function removeEntities(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   uids: readonly EntityUid[],
 ): Promise<number> {
-  const outcome = await changeTenant(owner, tenant, async (transaction, version, keep) => {
+  const outcome = await changeTenant(writer, tenant, async (transaction, version, keep) => {
     let removed = 0
     for (const batch of batchesOf(uids, WRITE_BATCH)) {
       removed += await closeVersions(transaction, tenant, version, batch)
     }
     if (removed === 0) keep()
+    else {
+      const before = { ...namesOf(uids), removed, version }
+      await writer.record(transaction, { tenant, target: 'registry', before, after: null })
+    }
     return removed
   })
   return outcome === 'tenant_unknown' ? 0 : outcome
+}
+
+/** How many and which, for the audit; the versions before and after stay readable in the table itself. */
+function namesOf(uids: readonly EntityUid[]): JsonObject {
+  const first = uids.slice(0, AUDIT_NAMES_MAX).map(({ type, id }) => `${type}::${id}`)
+  return { entities: uids.length, first }
 }
 
 /** Current entities by type and id; the page key is the id within one type, and `uidKey` over all types. */

@@ -1,13 +1,14 @@
 import type { AdminStore, GatewayListing, NewGateway, Page } from '#admin/ports.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { GatewayId, TenantId } from '#model/ids.ts'
+import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Sql } from './connections.ts'
 import { instantText, limitOf } from './rows.ts'
 
 /** Registers a gateway with its first key. A name is taken for ever, also by a revoked gateway. */
-export async function addGateway(owner: Sql, gateway: NewGateway): ReturnType<AdminStore['addGateway']> {
-  return await changeTenant(owner, gateway.tenant, async (transaction, _version, keep) => {
+export async function addGateway(writer: Writer, gateway: NewGateway): ReturnType<AdminStore['addGateway']> {
+  return await changeTenant(writer, gateway.tenant, async (transaction, _version, keep) => {
     const [added] = await transaction<{ id: GatewayId }[]>`
       insert into gateways (tenant, name, asserts, user_only, obligations)
       values (${gateway.tenant}, ${gateway.name}, ${json(gateway.asserts)}::text::json, ${gateway.userOnly},
@@ -20,6 +21,9 @@ export async function addGateway(owner: Sql, gateway: NewGateway): ReturnType<Ad
     await transaction`
       insert into gateway_keys (tenant, gateway, hash, hint)
       values (${gateway.tenant}, ${added.id}, ${gateway.keyHash}, ${gateway.keyHint})`
+    const { tenant, name, asserts, userOnly, obligations, keyHint } = gateway
+    const after = { gateway: added.id, asserts, user_only: userOnly, obligations, key_hints: [keyHint] }
+    await writer.record(transaction, { tenant, target: name, before: null, after })
     return added.id
   })
 }
@@ -55,12 +59,12 @@ export async function listGateways(
 
 /** Adds a key; keys without an end, or with a later one, end at `until`. */
 export async function rotateGateway(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   name: string,
   key: { readonly hash: string; readonly hint: string; readonly until: EpochMilliseconds },
 ): Promise<'rotated' | 'unknown'> {
-  const outcome = await changeTenant(owner, tenant, async (transaction, _version, keep) => {
+  const outcome = await changeTenant(writer, tenant, async (transaction, _version, keep) => {
     const [found] = await transaction<{ id: GatewayId }[]>`
       select id from gateways where tenant = ${tenant} and name = ${name} and revoked_at is null`
     if (found === undefined) {
@@ -74,6 +78,8 @@ export async function rotateGateway(
     await transaction`
       insert into gateway_keys (tenant, gateway, hash, hint)
       values (${tenant}, ${found.id}, ${key.hash}, ${key.hint})`
+    const after = { gateway: found.id, key_hint: key.hint, older_keys_until: until }
+    await writer.record(transaction, { tenant, target: name, before: { gateway: found.id }, after })
     return 'rotated' as const
   })
   return outcome === 'tenant_unknown' ? 'unknown' : outcome
@@ -81,11 +87,11 @@ export async function rotateGateway(
 
 /** Ends a gateway and all its keys. */
 export async function revokeGateway(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   name: string,
 ): Promise<'revoked' | 'unknown'> {
-  const outcome = await changeTenant(owner, tenant, async (transaction, _version, keep) => {
+  const outcome = await changeTenant(writer, tenant, async (transaction, _version, keep) => {
     const [revoked] = await transaction<{ id: GatewayId }[]>`
       update gateways set revoked_at = now()
       where tenant = ${tenant} and name = ${name} and revoked_at is null returning id`
@@ -96,6 +102,12 @@ export async function revokeGateway(
     await transaction`
       update gateway_keys set revoked_at = now()
       where tenant = ${tenant} and gateway = ${revoked.id} and revoked_at is null`
+    await writer.record(transaction, {
+      tenant,
+      target: name,
+      before: { gateway: revoked.id, revoked: false },
+      after: { gateway: revoked.id, revoked: true },
+    })
     return 'revoked' as const
   })
   return outcome === 'tenant_unknown' ? 'unknown' : outcome

@@ -1,23 +1,52 @@
 import type { Page } from '#admin/ports.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
+import type { Json } from '#model/value.ts'
+import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
-import type { Sql } from './connections.ts'
+import type { Sql, Transaction } from './connections.ts'
 import { limitOf } from './rows.ts'
 
 /** Stores or replaces an issuer of `tenant`; the key is its `issuer` value. */
 export async function putIssuer(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   issuer: Issuer,
 ): Promise<'stored' | 'tenant_unknown'> {
-  return await changeTenant(owner, tenant, async (transaction) => {
+  return await changeTenant(writer, tenant, async (transaction) => {
+    const before = await recordOf(transaction, tenant, issuer.issuer)
+    const after = JSON.stringify(issuer)
     await transaction`
-      insert into issuers (tenant, issuer, record)
-      values (${tenant}, ${issuer.issuer}, ${JSON.stringify(issuer)}::text::json)
+      insert into issuers (tenant, issuer, record) values (${tenant}, ${issuer.issuer}, ${after}::text::json)
       on conflict (tenant, issuer) do update set record = excluded.record, updated_at = now()`
+    await writer.record(transaction, { tenant, target: issuer.issuer, before, after: JSON.parse(after) })
     return 'stored' as const
   })
+}
+
+/** Ends the trust of `tenant` in an issuer: its tokens are not believed any more. */
+export async function removeIssuer(
+  writer: Writer,
+  tenant: TenantId,
+  issuer: string,
+): Promise<'removed' | 'unknown'> {
+  const outcome = await changeTenant(writer, tenant, async (transaction, _version, keep) => {
+    const before = await recordOf(transaction, tenant, issuer)
+    if (before === null) {
+      keep()
+      return 'unknown' as const
+    }
+    await transaction`delete from issuers where tenant = ${tenant} and issuer = ${issuer}`
+    await writer.record(transaction, { tenant, target: issuer, before, after: null })
+    return 'removed' as const
+  })
+  return outcome === 'tenant_unknown' ? 'unknown' : outcome
+}
+
+async function recordOf(transaction: Transaction, tenant: TenantId, issuer: string): Promise<Json> {
+  const [row] = await transaction<{ record: Json }[]>`
+    select record from issuers where tenant = ${tenant} and issuer = ${issuer}`
+  return row?.record ?? null
 }
 
 /** Issuers of `tenant` by their `issuer` value. */

@@ -1,6 +1,7 @@
 import type { AdminStore, Page, ReadPolicies, ReleaseListing } from '#admin/ports.ts'
 import type { ReleaseId, TenantId } from '#model/ids.ts'
 import type { PolicyRecord, ReleaseContent, ReleaseHeader, SchemaModel, SourceFile } from '#model/release.ts'
+import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
@@ -19,12 +20,12 @@ const READ_BATCH = 200
 
 /** Stores a release in one transaction, without activating it. Readers see all of it or nothing. */
 export async function pushRelease(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   release: ReleaseContent,
   onProgress: (done: number) => void = () => undefined,
 ): Promise<'stored' | 'exists' | 'tenant_unknown'> {
-  return await owner.begin(async (transaction) => {
+  return await writer.owner.begin(async (transaction) => {
     const known = await transaction`select from tenants where tenant = ${tenant}`
     if (known.length === 0) return 'tenant_unknown'
     const schema = release.schema === undefined ? null : JSON.stringify(release.schema)
@@ -37,6 +38,9 @@ export async function pushRelease(
       on conflict (tenant, release) do nothing`
     if (stored.count === 0) return 'exists'
     await insertPolicies(transaction, tenant, release, onProgress)
+    const { vocabulary, validated, policyCount: policies } = release
+    const after = { vocabulary, validated, policies }
+    await writer.record(transaction, { tenant, target: release.id, before: null, after })
     return 'stored'
   })
 }
@@ -62,23 +66,65 @@ async function insertPolicies(
 
 /** Makes a stored release the active one; nothing happens when it is already. */
 export async function activateRelease(
-  owner: Sql,
+  writer: Writer,
   tenant: TenantId,
   release: ReleaseId,
 ): Promise<'activated' | 'unknown'> {
-  const outcome = await changeTenant(owner, tenant, async (transaction, version, keep) => {
+  const outcome = await changeTenant(writer, tenant, async (transaction, version, keep) => {
     const stored = await transaction`
       select from releases where tenant = ${tenant} and release = ${release}`
     const isUnknown = stored.length === 0
-    if (isUnknown || (await activeRelease(transaction, tenant)) === release) {
+    const before = await activeRelease(transaction, tenant)
+    if (isUnknown || before === release) {
       keep()
       return isUnknown ? ('unknown' as const) : ('activated' as const)
     }
-    await transaction`
-      insert into activations (tenant, sequence, release) values (${tenant}, ${version}, ${release})`
+    await activate(writer, transaction, { tenant, version, before, release })
     return 'activated' as const
   })
   return outcome === 'tenant_unknown' ? 'unknown' : outcome
+}
+
+/** Makes the release active that was so before the present one. */
+export async function rollbackRelease(
+  writer: Writer,
+  tenant: TenantId,
+): Promise<{ readonly release: ReleaseId } | 'no_previous'> {
+  const outcome = await changeTenant(writer, tenant, async (transaction, version, keep) => {
+    const before = await activeRelease(transaction, tenant)
+    const [previous] = await transaction<{ release: ReleaseId }[]>`
+      select release from activations where tenant = ${tenant} and release <> ${before ?? ''}
+      order by sequence desc limit 1`
+    if (previous === undefined) {
+      keep()
+      return 'no_previous' as const
+    }
+    await activate(writer, transaction, { tenant, version, before, release: previous.release })
+    return { release: previous.release }
+  })
+  return outcome === 'tenant_unknown' ? 'no_previous' : outcome
+}
+
+interface Activation {
+  readonly tenant: TenantId
+  readonly version: number
+  readonly before: ReleaseId | undefined
+  readonly release: ReleaseId
+}
+
+async function activate(
+  writer: Writer,
+  transaction: Transaction,
+  { tenant, version, before, release }: Activation,
+): Promise<void> {
+  await transaction`
+    insert into activations (tenant, sequence, release) values (${tenant}, ${version}, ${release})`
+  await writer.record(transaction, {
+    tenant,
+    target: release,
+    before: { active: before ?? null },
+    after: { active: release },
+  })
 }
 
 /** Id of the active release of `tenant`. */

@@ -1,12 +1,13 @@
 import type { AdminStore, Page } from '#admin/ports.ts'
 import type { TenantId } from '#model/ids.ts'
+import type { Writer } from './audit.ts'
 import { notifyChange } from './changes.ts'
 import type { Sql } from './connections.ts'
 import { instantText, limitOf } from './rows.ts'
 
 /** Adds a tenant; its first state version is that of its creation. */
-export async function addTenant(owner: Sql, tenant: TenantId): Promise<'added' | 'exists'> {
-  return await owner.begin(async (transaction) => {
+export async function addTenant(writer: Writer, tenant: TenantId): Promise<'added' | 'exists'> {
+  return await writer.owner.begin(async (transaction) => {
     const known = await transaction`select from tenants where tenant = ${tenant}`
     if (known.length > 0) return 'exists'
     const [row] = await transaction<
@@ -16,6 +17,7 @@ export async function addTenant(owner: Sql, tenant: TenantId): Promise<'added' |
     const added = await transaction`
       insert into tenants (tenant, state_version) values (${tenant}, ${version}) on conflict do nothing`
     if (added.count === 0) return 'exists'
+    await writer.record(transaction, { tenant, target: tenant, before: null, after: { tenant } })
     await notifyChange(transaction, tenant, version)
     return 'added'
   })
@@ -27,4 +29,10 @@ export async function listTenants(sql: Sql, page: Page): ReturnType<AdminStore['
     select tenant, ${instantText(sql, 'created_at')} as created_at, state_version::text from tenants
     where tenant > ${page.after ?? ''} order by tenant limit ${limitOf(page)}`
   return rows.map((row) => ({ ...row, state_version: Number(row.state_version) }))
+}
+
+/** Whether `tenant` is registered. */
+export async function hasTenant(sql: Sql, tenant: TenantId): Promise<boolean> {
+  const found = await sql`select from tenants where tenant = ${tenant}`
+  return found.length > 0
 }

@@ -31,7 +31,7 @@ test('the first start makes a working demo tenant, later ones give the same cred
   const first = await seedDemo(store, folder)
   expect(first).toMatchObject({ tenant: 'demo', gatewayKey: expect.stringMatching(/^wgk_/) })
   expect(first?.adminToken).toMatch(/^wat_/)
-  expect(await store.isAdminToken(hashKey(first?.adminToken ?? ''))).toBe(true)
+  expect(await store.findAdminToken(hashKey(first?.adminToken ?? ''))).toMatchObject({ role: 'admin' })
   expect((await store.findRelease(demo, 'active'))?.header.validated).toBe(true)
   expect(await store.listEntities(demo, 'Warder::Agent', { limit: 10 })).not.toEqual([])
   expect(statSync(join(folder, 'demo.json')).mode & 0o777).toBe(0o600)

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { AdminStore, ReadPolicies } from '#admin/ports.ts'
+import type { AdminStore, NewAdminToken, ReadPolicies } from '#admin/ports.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { GatewayId, TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
@@ -300,6 +300,20 @@ export function adminStoreContract(open: () => Promise<AdminStoreSubject>): void
       expect(await store.findRelease(other, first.id)).toBeUndefined()
     })
 
+    test('going back makes the release active that was so before', async () => {
+      const id = await tenant()
+      const [first, second] = [release('one'), release('two')]
+      for (const content of [first, second]) await store.pushRelease(id, content)
+      expect(await store.rollbackRelease(id)).toBe('no_previous')
+      await store.activateRelease(id, first.id)
+      expect(await store.rollbackRelease(id)).toBe('no_previous')
+      await store.activateRelease(id, second.id)
+      expect(await store.rollbackRelease(id)).toEqual({ release: first.id })
+      expect((await store.findRelease(id, 'active'))?.header.id).toBe(first.id)
+      const [row] = await store.listAudit({ tenants: [id] }, { limit: 1 })
+      expect([row?.before, row?.after]).toEqual([{ active: second.id }, { active: first.id }])
+    })
+
     test('10,000 policies are pushed in a few seconds and read in ordinal order, in small batches', async () => {
       const id = await tenant()
       const content = release('large', 10_000)
@@ -315,10 +329,111 @@ export function adminStoreContract(open: () => Promise<AdminStoreSubject>): void
     })
   })
 
-  test('an admin token is known by its hash alone', async () => {
-    const hash = newHash()
-    expect(await store.isAdminToken(hash)).toBe(false)
-    await store.addAdminToken(hash, 'wa_ab')
-    expect(await store.isAdminToken(hash)).toBe(true)
+  const newToken = (tenants: readonly TenantId[] | null = null, changed: Partial<NewAdminToken> = {}) => ({
+    name: `t-${newHash().slice(0, 12)}`,
+    hash: newHash(),
+    hint: 'wat_abcdef',
+    role: 'viewer' as const,
+    tenants,
+    expiresAt: null,
+    ...changed,
+  })
+
+  describe('admin tokens', () => {
+    test('a token is found by its hash alone, until it is revoked', async () => {
+      const token = newToken()
+      expect(await store.findAdminToken(token.hash)).toBeUndefined()
+      expect(await store.addAdminToken(token)).toBe('added')
+      expect(await store.findAdminToken(token.hash)).toEqual({
+        name: token.name,
+        role: 'viewer',
+        tenants: null,
+      })
+      expect(await store.findAdminToken(token.name)).toBeUndefined()
+      expect(await store.revokeAdminToken(token.name, null)).toBe('revoked')
+      expect(await store.findAdminToken(token.hash)).toBeUndefined()
+      expect(await store.revokeAdminToken(token.name, null)).toBe('unknown')
+      expect(await store.addAdminToken(newToken(null, { name: token.name }))).toBe('exists')
+    })
+
+    test('a token past its end is not found', async () => {
+      const ended = newToken(null, { expiresAt: (Date.now() - 1000) as EpochMilliseconds })
+      await store.addAdminToken(ended)
+      expect(await store.findAdminToken(ended.hash)).toBeUndefined()
+    })
+
+    test('who sees some tenants sees and ends only tokens that see no more', async () => {
+      const [a, b] = [await tenant(), await tenant()]
+      const [all, one, both] = [newToken(), newToken([a]), newToken([a, b])]
+      for (const token of [all, one, both]) await store.addAdminToken(token)
+      const names = async (within: readonly TenantId[]) =>
+        (await store.listAdminTokens(within, { limit: 100 })).map(({ name }) => name)
+      expect(await names([a])).toEqual([one.name])
+      expect((await names([a, b])).toSorted()).toEqual([one.name, both.name].toSorted())
+      expect(await names([])).toEqual([])
+      expect(await store.revokeAdminToken(both.name, [a])).toBe('unknown')
+      expect(await store.revokeAdminToken(all.name, [a, b])).toBe('unknown')
+      expect(await store.revokeAdminToken(one.name, [a])).toBe('revoked')
+    })
+  })
+
+  describe('the audit', () => {
+    const actor = { actor: 'token:eve', role: 'operator', route: 'POST /v1/x', requestId: 'r-1' }
+
+    test('a change is recorded with who, what was before and what is after', async () => {
+      const id = await tenant()
+      await store.by(actor).putIssuer(id, ISSUER)
+      await store.by(actor).removeIssuer(id, ISSUER.issuer)
+      const { claims, ...rest } = ISSUER
+      const record = { ...rest, claims: { agent: claims.agent, user: claims.user } }
+      const common = {
+        ...{ sequence: expect.any(Number), at: expect.any(String) },
+        ...{ actor: 'token:eve', role: 'operator', route: 'POST /v1/x', tenant: id },
+        ...{ target: ISSUER.issuer, outcome: 'changed', request_id: 'r-1' },
+      }
+      expect(await store.listAudit({ tenants: [id] }, { limit: 2 })).toEqual([
+        { ...common, before: record, after: null },
+        { ...common, before: null, after: record },
+      ])
+    })
+
+    test('what changes nothing leaves no row of its own, and can be recorded as an attempt', async () => {
+      const id = await tenant()
+      await store.by(actor).revokeGateway(id, 'none')
+      await store.by(actor).recordAttempt({ tenant: id, target: 'none', outcome: 'gateway.unknown' })
+      const rows = await store.listAudit({ tenants: [id] }, { limit: 10 })
+      expect(rows.map(({ actor: who, outcome }) => [who, outcome])).toEqual([
+        ['token:eve', 'gateway.unknown'],
+        ['system', 'changed'],
+      ])
+    })
+
+    test('no secret reaches it', async () => {
+      const id = await tenant()
+      const key = `wgk_${'a'.repeat(43)}`
+      await store.by(actor).recordAttempt({ tenant: id, target: `gateways/${key}`, outcome: 'x' })
+      const [row] = await store.listAudit({ tenants: [id] }, { limit: 1 })
+      expect(row?.target).toBe('gateways/[masked]')
+    })
+
+    test('pages list every row once, newest first, and only of the tenants that were asked for', async () => {
+      const [mine, other] = [await tenant(), await tenant()]
+      for (const name of ['a', 'b', 'c']) await store.addGateway(newGateway(mine, name))
+      const seen: (string | null)[] = []
+      for (let after: string | undefined; ; ) {
+        const page = await store.listAudit(
+          { tenants: [mine] },
+          after === undefined ? { limit: 2 } : { limit: 2, after },
+        )
+        seen.push(...page.map(({ target }) => target))
+        after = page.at(-1)?.sequence.toString()
+        if (page.length < 2) break
+      }
+      expect(seen).toEqual(['c', 'b', 'a', mine])
+      expect(
+        (await store.listAudit({ tenants: undefined }, { limit: 1000 })).map((row) => row.tenant),
+      ).toContain(other)
+      expect(await store.listAudit({ tenants: [] }, { limit: 10 })).toEqual([])
+    })
   })
 }
