@@ -1,6 +1,6 @@
+import type { Flatness } from './compare.ts'
 import type { Sample, Variant } from './measure.ts'
 import type { PublishSample } from './publish.ts'
-import { median } from './statistics.ts'
 
 /** What was measured on one variant: every round, and the summary. */
 export interface Row {
@@ -22,32 +22,20 @@ const P99_POLICIES = 1_000
 const STALL_MILLISECONDS_MAX = 10
 
 /** Compares what was measured with what is promised. */
-export function checkAll(rows: readonly Row[], published: readonly PublishSample[]): readonly Check[] {
-  return [...flatness(rows), ...latency(rows), ...publishing(published), failures(rows, published)]
+export function checkAll(
+  rows: readonly Row[],
+  flatness: readonly Flatness[],
+  published: readonly PublishSample[],
+): readonly Check[] {
+  return [...flatness.map(flat), ...latency(rows), ...publishing(published), failures(rows, published)]
 }
 
-/** Ratios are taken within each round, because rounds differ more than variants do. */
-function flatness(rows: readonly Row[]): readonly Check[] {
-  const measured = rows.filter(({ variant }) => variant.log === 'buffer' && !variant.repeats)
-  const sizes = measured.map(({ variant }) => variant.size)
-  const [smallest, largest] = [Math.min(...sizes), Math.max(...sizes)]
-  return measured
-    .filter(({ variant }) => variant.size === largest)
-    .flatMap((large) => {
-      const small = measured.find(
-        ({ variant }) => variant.kind === large.variant.kind && variant.size === smallest,
-      )
-      if (small === undefined) return []
-      const ratio = (pick: (sample: Sample) => number): number =>
-        median(large.samples.map((sample, i) => pick(sample) / pick(small.samples[i] ?? sample)))
-      const rate = ratio((sample) => sample.httpRate)
-      const cpu = ratio((sample) => sample.httpCpuMicroseconds)
-      return {
-        name: `rate at ${count(largest)} policies at least ${FLAT_MIN} of that at ${smallest}, \`buffer\`, ${large.variant.kind}`,
-        passed: rate >= FLAT_MIN,
-        found: `${rate.toFixed(2)} (CPU per decision: ${cpu.toFixed(2)} times)`,
-      }
-    })
+function flat({ kind, small, large, rate, cpu, pairs }: Flatness): Check {
+  return {
+    name: `rate at ${count(large)} policies at least ${FLAT_MIN} of that at ${small}, \`buffer\`, ${kind}`,
+    passed: rate >= FLAT_MIN,
+    found: `${rate.toFixed(2)} (median of ${pairs} pairs; CPU per decision ${cpu.toFixed(2)} times)`,
+  }
 }
 
 function latency(rows: readonly Row[]): readonly Check[] {

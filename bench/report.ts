@@ -14,6 +14,8 @@ export interface Run {
   readonly loads: readonly [number, number]
   readonly rows: readonly Row[]
   readonly published: readonly PublishSample[]
+  /** Of a server that decides nothing, at half of the lowest rate. */
+  readonly emptyP99Milliseconds: number
   readonly publishedPolicies: number
   readonly checks: readonly Check[]
 }
@@ -49,7 +51,7 @@ export function writeReport(file: string, report: string): void {
   writeFileSync(file, `${text.slice(0, begin)}${BEGIN}\n${report}\n${text.slice(end)}`)
 }
 
-function renderMachine({ command, startedAt, loads, rows }: Run): string {
+function renderMachine({ command, startedAt, loads, rows, emptyP99Milliseconds }: Run): string {
   const rounds = Math.max(0, ...rows.map(({ samples }) => samples.length))
   const [processor] = cpus()
   const facts = [
@@ -59,6 +61,7 @@ function renderMachine({ command, startedAt, loads, rows }: Run): string {
       ? 'server on core 0; load generator and Postgres on core 1'
       : 'processes not pinned to cores on this machine',
     `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
+    `the machine's own part of the latency: an empty \`node:http\` server at half of the lowest rate below has a p99 of ${emptyP99Milliseconds.toFixed(2)} ms`,
     `${rounds} rounds, variants in turn, medians`,
     canCount
       ? 'instructions counted by `perf stat`, user space'

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { checkAll, type Row } from './checks.ts'
+import { compareSizes, emptyServerP99, type Flatness } from './compare.ts'
 import { type BenchDatabases, startDatabases } from './database.ts'
 import { type Durations, measure, type Prepared, type Sample, summarise, type Variant } from './measure.ts'
 import { LOG_SETTINGS } from './protocol.ts'
@@ -16,6 +17,8 @@ interface Plan extends Durations {
   readonly command: string
   readonly variants: readonly Variant[]
   readonly rounds: number
+  /** Bursts on the smallest and the largest tenant of each kind. */
+  readonly pairs: number
   readonly publishedPolicies: number
   readonly publishing: { readonly rounds: number; readonly windowMilliseconds: number }
   readonly writesReport: boolean
@@ -31,6 +34,8 @@ const databases = await startDatabases()
 try {
   const prepared = await prepareAll(databases, plan.variants)
   const rows = await measureAll(databases, plan, prepared)
+  const flatness = await compareAll(databases, plan, prepared)
+  const emptyP99Milliseconds = await measureEmpty(plan, rows)
   const published = await publishAll(databases, plan, prepared)
   const run: Run = {
     command: plan.command,
@@ -39,7 +44,8 @@ try {
     rows,
     published,
     publishedPolicies: plan.publishedPolicies,
-    checks: checkAll(rows, published),
+    emptyP99Milliseconds,
+    checks: checkAll(rows, flatness, published),
   }
   const report = renderRun(run)
   console.log(`\n${report}`)
@@ -56,6 +62,7 @@ function planOf(options: { readonly quick?: boolean; readonly rounds?: string })
         [10, 100].map((size): Variant => ({ kind, size, log: 'buffer', repeats: false })),
       ),
       rounds: 1,
+      pairs: 4,
       warmUpMilliseconds: 300,
       measureMilliseconds: 700,
       publishedPolicies: 500,
@@ -71,8 +78,9 @@ function planOf(options: { readonly quick?: boolean; readonly rounds?: string })
       { kind, size: 1_000, log: 'buffer', repeats: true },
     ]),
     rounds,
-    warmUpMilliseconds: 700,
-    measureMilliseconds: 2_000,
+    pairs: 20,
+    warmUpMilliseconds: 500,
+    measureMilliseconds: 1_500,
     publishedPolicies: 10_000,
     publishing: { rounds: 3, windowMilliseconds: 4_000 },
     writesReport: true,
@@ -117,6 +125,29 @@ async function measureAll(
     samples: samples[i] ?? [],
     summary: summarise(samples[i] ?? []),
   }))
+}
+
+async function compareAll(
+  target: BenchDatabases,
+  { variants, pairs }: Plan,
+  prepared: ReadonlyMap<string, Prepared>,
+): Promise<readonly Flatness[]> {
+  const sizes = variants.map(({ size }) => size)
+  const found: Flatness[] = []
+  for (const kind of KINDS) {
+    const small = prepared.get(databaseOf({ kind, size: Math.min(...sizes) }))
+    const large = prepared.get(databaseOf({ kind, size: Math.max(...sizes) }))
+    if (small === undefined || large === undefined) continue
+    progress(`comparing ${small.scenario.size} and ${large.scenario.size} policies, ${kind}`)
+    found.push(await compareSizes(target.dataDirectory, small, large, pairs))
+  }
+  return found
+}
+
+/** At half of the rate of the slowest variant, as its own latency was measured. */
+async function measureEmpty({ rounds }: Plan, rows: readonly Row[]): Promise<number> {
+  progress('measuring an empty server')
+  return await emptyServerP99(Math.min(...rows.map(({ summary }) => summary.httpRate)) / 2, rounds)
 }
 
 async function publishAll(

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { Answer, LoopResult, Question, ServerSettings, Usage } from './protocol.ts'
 
 const SERVER = fileURLToPath(new URL('./server.ts', import.meta.url))
+const EMPTY_SERVER = fileURLToPath(new URL('./empty-server.ts', import.meta.url))
 const START_MILLISECONDS = 60_000
 
 /** A measured server in a process of its own, alone on core 0 where the system can pin it. */
@@ -25,11 +26,20 @@ export function leaveCoreZero(): void {
 }
 
 /** Starts a server. `nodeOptions` are options of Node itself, such as `--cpu-prof`. */
-export async function startServerProcess(
+export function startServerProcess(
   settings: ServerSettings,
   nodeOptions: readonly string[] = [],
 ): Promise<ServerProcess> {
-  const node = [process.execPath, ...nodeOptions, SERVER, JSON.stringify(settings)]
+  return startNode([...nodeOptions, SERVER, JSON.stringify(settings)])
+}
+
+/** Starts a server that decides nothing; only its port and its end are of use. */
+export function startEmptyServer(): Promise<Pick<ServerProcess, 'port' | 'end'>> {
+  return startNode([EMPTY_SERVER])
+}
+
+async function startNode(argv: readonly string[]): Promise<ServerProcess> {
+  const node = [process.execPath, ...argv]
   const [command = '', ...args] = canPin ? ['taskset', '-c', '0', ...node] : node
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const ready = await answerOf(child, 'ready')
