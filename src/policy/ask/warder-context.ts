@@ -161,13 +161,19 @@ function tenantFacts({ identity, registry }: PolicyInput, { view }: CallFacts): 
 /** What the agent says about itself, plus facts that this gateway is not registered to assert. */
 function claims({ request, trusts }: PolicyInput): ValueRecord {
   const { goal, task, riskScore: declaredRisk, approved } = request.declared
-  const riskScore = trusts.context ? declaredRisk : (request.risk?.score ?? declaredRisk)
+  // The higher of the two: neither may hide the other.
+  const riskScore = highest([declaredRisk, trusts.context ? undefined : request.risk?.score])
   const found = new Map<string, Value>()
   if (typeof goal === 'string') found.set('goal', goal)
   if (typeof task === 'string') found.set('task', task)
-  if (typeof riskScore === 'number' && Number.isSafeInteger(riskScore)) found.set('riskScore', riskScore)
+  if (riskScore !== undefined) found.set('riskScore', riskScore)
   if (typeof approved === 'boolean') found.set('approved', approved)
   return found
+}
+
+function highest(scores: readonly unknown[]): number | undefined {
+  const numbers = scores.filter((score) => typeof score === 'number' && Number.isSafeInteger(score))
+  return numbers.length === 0 ? undefined : Math.max(...numbers.map(Number))
 }
 
 function fields(values: { readonly [name: string]: Value }): Value {
