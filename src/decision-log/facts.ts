@@ -95,14 +95,18 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
         jsonObject({ issuer, id: mask.json(id, 'identity.chain', report) }),
       ),
     },
-    token: token && {
-      issuer: token.issuer,
-      subject: mask.json(token.subject, 'identity.token.subject', report),
-      id: token.id === undefined ? undefined : mask.text(token.id),
-      expires_at: token.expiresAt,
-      issued_at: token.issuedAt,
-      scopes: token.scopes.map((scope) => mask.json(scope, 'identity.token.scopes', report)),
-    },
+    token:
+      token &&
+      jsonObject({
+        issuer: token.issuer,
+        subject: mask.json(token.subject, 'identity.token.subject', report),
+        id: token.id === undefined ? undefined : mask.text(token.id),
+        client:
+          token.client === undefined ? undefined : mask.json(token.client, 'identity.token.client', report),
+        expires_at: token.expiresAt,
+        issued_at: token.issuedAt,
+        scopes: token.scopes.map((scope) => mask.json(scope, 'identity.token.scopes', report)),
+      }),
   })
 }
 

@@ -105,6 +105,7 @@ function parseIdentity(facts: JsonObject, request: AuthorizationRequest): Verifi
 
 function parseToken(facts: JsonObject): VerifiedToken {
   const issuedAt = facts['issued_at']
+  const client = textIn(facts, 'client')
   return {
     issuer: textAt(facts, 'issuer'),
     subject: textAt(facts, 'subject'),
@@ -112,6 +113,7 @@ function parseToken(facts: JsonObject): VerifiedToken {
     expiresAt: facts['expires_at'] as EpochSeconds,
     issuedAt: typeof issuedAt === 'number' ? (issuedAt as EpochSeconds) : undefined,
     scopes: textsAt(facts, 'scopes'),
+    ...(client !== undefined && { client }),
   }
 }
 

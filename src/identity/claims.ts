@@ -41,7 +41,7 @@ export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<Toke
     agent: chain.value[0]?.id ?? client.value,
     user: user.value,
     chain: chain.value,
-    token: describe(claims),
+    token: { ...describe(claims), ...(chain.value.length > 0 && { client: client.value }) },
   })
 }
 

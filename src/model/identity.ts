@@ -26,6 +26,8 @@ export interface VerifiedToken {
   readonly expiresAt: EpochSeconds
   readonly issuedAt: EpochSeconds | undefined
   readonly scopes: readonly string[]
+  /** Software that obtained the token, where it is not the agent itself because `act` names that; it can only deny. */
+  readonly client?: string | undefined
 }
 
 /** Who is asking, after verification. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { guardAfter } from '#guards/after.ts'
+import type { EpochSeconds } from '#lib/clock.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { Release } from '#model/release.ts'
@@ -89,6 +90,21 @@ test('tenants with their own vocabulary need not register parties, but whom they
   expect(guard(delegated, [entity('User', 'u', 'suspended')], 'own')).toMatchObject({
     code: 'user.suspended',
   })
+})
+
+test('a suspended client that obtained the token for another actor is stopped; it need not be registered', () => {
+  const token = {
+    issuer: 'i',
+    subject: 'u',
+    id: undefined,
+    expiresAt: 0 as EpochSeconds,
+    issuedAt: undefined,
+    scopes: [],
+    client: 'broker',
+  }
+  expect(guard({ ...delegated, token }, ALL)).toBeUndefined()
+  expect(guard({ ...delegated, token }, [...ALL, entity('Agent', 'broker')])).toBeUndefined()
+  expect(guard({ ...delegated, token }, [...ALL, entity('Agent', 'broker', 'suspended')])).toEqual(SUSPENDED)
 })
 
 test('suspending anybody never lets somebody pass who was stopped', () => {
