@@ -16,7 +16,7 @@ export interface Flatness {
   readonly pairs: number
 }
 
-const WARM_UP_MILLISECONDS = 1_000
+const WARM_UP_MILLISECONDS = 500
 const BURST_MILLISECONDS = 300
 
 /**
@@ -62,7 +62,7 @@ export async function emptyServerP99(perSecond: number, rounds: number): Promise
     await closedLoop(target, WARM_UP_MILLISECONDS)
     const found: number[] = []
     for (let round = 0; round < rounds; round += 1)
-      found.push((await openLoop(target, perSecond, 2 * WARM_UP_MILLISECONDS)).p99Milliseconds)
+      found.push((await openLoop(target, perSecond, 4 * WARM_UP_MILLISECONDS)).p99Milliseconds)
     return median(found)
   } finally {
     await server.end()

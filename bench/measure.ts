@@ -35,6 +35,8 @@ export interface Sample {
 /** How long each part of one measurement takes. */
 export interface Durations {
   readonly warmUpMilliseconds: number
+  /** Decisions before anything is measured: then the slices of policies that the traffic needs are prepared. */
+  readonly warmUpDecisions: number
   readonly measureMilliseconds: number
 }
 
@@ -50,14 +52,13 @@ export async function measure(
   dataDirectory: string,
   { scenario, database, gatewayKey }: Prepared,
   { log, repeats }: Pick<Variant, 'log' | 'repeats'>,
-  { warmUpMilliseconds, measureMilliseconds }: Durations,
+  { warmUpMilliseconds, warmUpDecisions, measureMilliseconds }: Durations,
 ): Promise<Sample> {
   const { kind, size } = scenario
   const settings: ServerSettings = { dataDirectory, database, log, kind, size, gatewayKey, repeats }
   const server = await startServerProcess(settings)
   try {
-    // Every slice of policies that the traffic needs is prepared once, however slow the machine is.
-    await server.loop(warmUpMilliseconds, 2 * REPEAT_AFTER)
+    await server.loop(warmUpMilliseconds, warmUpDecisions)
     const loop = await server.loop(measureMilliseconds, 0)
     const target = targetOf(server.port, scenario, gatewayKey, repeats)
     await closedLoop(target, warmUpMilliseconds)

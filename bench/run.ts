@@ -7,7 +7,7 @@ import { type Durations, measure, type Prepared, type Sample, summarise, type Va
 import { LOG_SETTINGS } from './protocol.ts'
 import { measurePublishing, type PublishSample } from './publish.ts'
 import { loadNow, type Run, renderRun, writeReport } from './report.ts'
-import { createScenario, KINDS, SIZES } from './scenario.ts'
+import { createScenario, KINDS, REPEAT_AFTER, SIZES } from './scenario.ts'
 import { leaveCoreZero } from './server-process.ts'
 
 // npm run bench [-- --quick | --rounds N]: measures everything, prints it, and rewrites docs/performance.md.
@@ -62,11 +62,12 @@ function planOf(options: { readonly quick?: boolean; readonly rounds?: string })
         [10, 100].map((size): Variant => ({ kind, size, log: 'buffer', repeats: false })),
       ),
       rounds: 1,
-      pairs: 4,
-      warmUpMilliseconds: 300,
-      measureMilliseconds: 700,
-      publishedPolicies: 500,
-      publishing: { rounds: 1, windowMilliseconds: 2_000 },
+      pairs: 2,
+      warmUpMilliseconds: 200,
+      warmUpDecisions: 100,
+      measureMilliseconds: 500,
+      publishedPolicies: 200,
+      publishing: { rounds: 1, windowMilliseconds: 1_500 },
       writesReport: false,
     }
   }
@@ -80,6 +81,7 @@ function planOf(options: { readonly quick?: boolean; readonly rounds?: string })
     rounds,
     pairs: 20,
     warmUpMilliseconds: 500,
+    warmUpDecisions: 2 * REPEAT_AFTER,
     measureMilliseconds: 1_500,
     publishedPolicies: 10_000,
     publishing: { rounds: 3, windowMilliseconds: 4_000 },

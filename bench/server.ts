@@ -47,11 +47,7 @@ const listener = createDecisionListener({
   decider,
   findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
   clock: systemClock,
-  metrics: createMetrics({
-    logQueueLength: () => writer.stats().queued,
-    stateAgeSeconds: () => (systemClock() - feed.state.refreshedAt) / 1000,
-    engineFaults: () => 0,
-  }),
+  metrics: createMetrics(),
   limits: DEFAULT_LIMITS,
   onUnauthenticated: () => undefined,
 })
