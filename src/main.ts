@@ -11,9 +11,10 @@ async function serve(): Promise<void> {
     process.exit(2)
   }
   // Loaded only here: the engine and the listeners would slow down every other command.
-  const { createLogger, startServer } = await import('#wire.ts')
+  const { startServer } = await import('#wire.ts')
+  const { createProcessLog } = await import('#process-log.ts')
   const { welcome } = await import('#cli/welcome.ts')
-  const logger = createLogger(config.value.logLevel)
+  const logger = createProcessLog(config.value.logLevel)
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {

@@ -1,4 +1,5 @@
-import { type Logger, pino } from 'pino'
+import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
 import { installationSecret } from '#admin/installation-secret.ts'
 import { hashKey } from '#admin/keys.ts'
 import type { AdminStore } from '#admin/ports.ts'
@@ -8,21 +9,29 @@ import type { Config } from '#config.ts'
 import { createDecider } from '#decide.ts'
 import { createMask } from '#decision-log/mask.ts'
 import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
+import { createFaultLines, type FaultLines } from '#fault-lines.ts'
 import { type AdminListenerParts, createAdminListener, type Readiness } from '#http/admin-listener.ts'
 import { createDecisionListener } from '#http/decision-listener.ts'
 import { createExtAuthzListener } from '#http/ext-authz-listener.ts'
-import { createMetrics } from '#http/metrics.ts'
+import { createMetrics, type DecisionStep, type Metrics } from '#http/metrics.ts'
 import { DEFAULT_LIMITS, type Listener } from '#http/port.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
+import { createTokenCache } from '#identity/token-cache.ts'
 import { createVerify } from '#identity/verify.ts'
+import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
+import { type ObserveTime, timed, timedAsync } from '#lib/timed.ts'
 import { uuidV7 } from '#lib/uuid.ts'
+import type { Decider } from '#model/decider.ts'
 import { createEngine, type Engine } from '#policy/engine.ts'
 import { createEvaluate } from '#policy/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
+import { createMemo } from '#policy/memo.ts'
 import { assembleRelease } from '#policy/release-index.ts'
+import { createSlots } from '#policy/slots.ts'
 import { warmUp } from '#policy/warm-up.ts'
+import { faultText } from '#process-log.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
@@ -36,11 +45,6 @@ export interface RunningServer {
   readonly demo: DemoCredentials | undefined
   /** Drains: no new requests, answers in flight finish, rows become durable, the database is left. */
   close(): Promise<void>
-}
-
-/** The process's own log: JSON lines on stderr, so that stdout stays for people. */
-export function createLogger(level: Config['logLevel']): Logger {
-  return pino({ level, base: { name: 'warder' } }, pino.destination({ fd: 2, sync: true }))
 }
 
 /** Builds the whole product from its configuration and starts to listen. Everything already opened is closed on failure. */
@@ -62,11 +66,15 @@ async function open(
   logger: Logger,
   opened: (() => Promise<void>)[],
 ): Promise<Omit<RunningServer, 'close'>> {
+  const metrics = createMetrics()
+  const faults = createFaultLines(({ message, ...fields }) => logger.error(fields, message))
+  opened.push(async () => faults.close())
   const db = await openDatabase({
     url: config.databaseUrl,
     dataDir: config.dataDirectory,
     applicationName: 'warder serve',
     onProgress: (text) => logger.info(text),
+    onConnectionEnd: () => metrics.connectionEnd(),
   })
   opened.push(() => db.close())
   for (const warning of db.warnings) logger.warn(warning)
@@ -79,39 +87,92 @@ async function open(
     emptyRegistry,
     clock: systemClock,
     pollMilliseconds: config.pollMilliseconds,
-    onFault: (error) => logger.error({ fault: faultText(error) }, 'the state could not be refreshed'),
+    onFault: (error) => {
+      metrics.stateFault()
+      faults.report({ message: 'the state could not be refreshed', fault: faultText(error) })
+    },
   })
   opened.push(() => feed.close())
 
-  const engine = createEngine()
-  const evaluate = createEvaluate(engine)
-  const log = await openLog(config, logger, db)
+  const log = await openLog(config, { db, metrics, faults })
   opened.push(async () => {
     const { unwritten } = await log.writer.close(config.shutdownGraceSeconds * 1000)
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
+  const { decider, engine, caches } = await openDecider(config, opened, { feed, log, metrics, faults })
+  const parts: Parts = { decider, feed, log, engine, store, db, metrics }
+  watch(config, parts, caches)
+  const addresses = await listen(config, logger, opened, parts)
+  return { addresses, demo }
+}
+
+/** The decider with its steps measured, and what metrics read from them. */
+interface OpenDecider {
+  readonly decider: Decider
+  readonly engine: Engine
+  readonly caches: { readonly [name: string]: () => CacheStats }
+}
+
+async function openDecider(
+  config: Config,
+  opened: (() => Promise<void>)[],
+  { feed, log, metrics, faults }: Pick<Parts, 'feed' | 'log' | 'metrics'> & { readonly faults: FaultLines },
+): Promise<OpenDecider> {
+  const engine = createEngine()
+  const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
+  const evaluate = createEvaluate(engine, memo, slots)
   const keys = createKeySets({
     // `http` is accepted on loopback only, where no other machine can answer.
     fetch: createFetchJwks(true),
     clock: systemClock,
-    onFault: (issuer, cause) => logger.warn({ issuer, cause }, 'the keys of an issuer could not be fetched'),
+    onFault: (about, fault) => {
+      metrics.keysFault()
+      faults.report({ message: 'the keys of an issuer could not be fetched', about, fault })
+    },
   })
   opened.push(async () => keys.close())
+  const step = (name: DecisionStep): ObserveTime => {
+    return (startedAt, endedAt) => metrics.step(name, (endedAt - startedAt) / 1000)
+  }
   const decider = createDecider({
     clock: systemClock,
     state: feed.state,
     freshnessMillisecondsMax: config.freshnessSeconds * 1000,
-    verify: createVerify({ keys }),
-    judgePolicy: createJudgePolicy(evaluate),
+    verify: timedAsync(createVerify({ keys, cache: tokens }), step('identity')),
+    judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
     mask: createMask(await installationSecret(config.dataDirectory)),
-    log: log.writer,
+    log: { write: timedAsync((entry) => log.writer.write(entry), step('log')) },
     onFault: (error) =>
-      logger.error({ fault: faultText(error) }, 'a request ended in a fault and was denied'),
+      faults.report({ message: 'a request ended in a fault and was denied', fault: faultText(error) }),
   })
-  const warm = await warmUp(engine, evaluate)
-  if (!warm) throw new Error('the policy engine does not answer its probe')
-  const addresses = await listen(config, logger, opened, { decider, feed, log, engine, store, db })
-  return { addresses, demo }
+  if (!(await warmUp(engine, evaluate))) throw new Error('the policy engine does not answer its probe')
+  const caches = { token: () => tokens.stats(), slice: () => slots.stats(), answer: () => memo.stats() }
+  return { decider, engine, caches }
+}
+
+function watch(
+  config: Config,
+  { feed, log, engine, metrics }: Parts,
+  caches: { readonly [name: string]: () => CacheStats },
+): void {
+  metrics.watch({
+    version: installedVersion(),
+    logQueueMax: config.logQueueMax,
+    freshnessSeconds: config.freshnessSeconds,
+    log: () => log.writer.stats(),
+    stateAgeSeconds: () => (systemClock() - feed.state.refreshedAt) / 1000,
+    tenants: () => feed.tenants(),
+    troubledTenants: () => feed.troubled(),
+    engineTraps: () => engine.traps,
+    caches,
+    telemetryLost: () => 0,
+  })
+}
+
+function installedVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest
+  return version ? String(manifest.version) : 'unknown'
 }
 
 /** The log writer, and whether the database took the last rows. */
@@ -120,37 +181,45 @@ interface OpenLog {
   isHealthy(): boolean
 }
 
-async function openLog(config: Config, logger: Logger, db: Database): Promise<OpenLog> {
+async function openLog(
+  config: Config,
+  { db, metrics, faults }: Pick<Parts, 'db' | 'metrics'> & { readonly faults: FaultLines },
+): Promise<OpenLog> {
   const name = uuidV7(systemClock())
   await registerWriter(db, name, 'warder serve')
   const append = createAppendRows(db)
   let healthy = true
   const writer = createLogWriter({
     append: async (rows) => {
+      const startedAt = performance.now()
       try {
         await append(rows)
         healthy = true
       } catch (error) {
         healthy = false
         throw error
+      } finally {
+        metrics.appended(healthy, (performance.now() - startedAt) / 1000)
       }
     },
     mode: config.logMode,
     overflow: config.logOverflow,
     queueMax: config.logQueueMax,
     writer: name,
-    onFault: (fault) => logger.error({ fault: faultText(fault) }, 'the decision log could not be written'),
+    onFault: (fault) =>
+      faults.report({ message: 'the decision log could not be written', fault: faultText(fault) }),
   })
   return { writer, isHealthy: () => healthy }
 }
 
 interface Parts {
-  readonly decider: ReturnType<typeof createDecider>
+  readonly decider: Decider
   readonly feed: StateFeed
   readonly log: OpenLog
   readonly engine: Engine
   readonly store: AdminStore
   readonly db: Database
+  readonly metrics: Metrics
 }
 
 async function listen(
@@ -159,12 +228,7 @@ async function listen(
   opened: (() => Promise<void>)[],
   parts: Parts,
 ): Promise<RunningServer['addresses']> {
-  const { feed, log, engine } = parts
-  const metrics = createMetrics({
-    logQueueLength: () => log.writer.stats().queued,
-    stateAgeSeconds: () => (systemClock() - feed.state.refreshedAt) / 1000,
-    engineFaults: () => engine.traps,
-  })
+  const { feed, metrics } = parts
   const checks = {
     decider: parts.decider,
     findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
@@ -229,11 +293,4 @@ function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine
     { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
   ]
   return { ready: checks.every(({ ok }) => ok), checks }
-}
-
-/** Errors of the driver may quote values; the log gets their kind and message without parameters. */
-function faultText(fault: unknown): string {
-  if (!(fault instanceof Error)) return 'unknown fault'
-  const code = 'code' in fault && typeof fault.code === 'string' ? ` (${fault.code})` : ''
-  return `${fault.name}: ${fault.message}${code}`
 }

@@ -28,7 +28,7 @@ const OWNERS_OF_PACKAGE: Record<string, readonly string[]> = {
   'drizzle-orm': ['store'],
   hono: ['http'],
   jose: ['identity'],
-  pino: ['wire.ts'],
+  pino: ['process-log.ts'],
   postgres: ['store'],
   'swagger-ui-dist': ['http'],
   'prom-client': ['http'],

@@ -1,30 +1,48 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Decision } from '#model/decision.ts'
 import type { Dialect } from '#model/request.ts'
+import { createTenantLabels } from './metric-labels.ts'
+import { collectFrom, type MetricSources } from './metric-sources.ts'
 import type { ListenerMetrics } from './port.ts'
 
-/** What is read when somebody asks for metrics. */
-export interface Gauges {
-  /** Rows that wait for the database. */
-  logQueueLength(): number
-  /** Seconds since the database last confirmed that nothing newer exists. */
-  stateAgeSeconds(): number
-  /** Times that the policy engine failed and was rebuilt. */
-  engineFaults(): number
+/** What takes time in a decision. */
+export type DecisionStep = 'identity' | 'policy' | 'log'
+
+/** One metric as docs/metrics.md shows it. */
+export interface MetricDescription {
+  readonly name: string
+  readonly type: string
+  readonly labels: readonly string[]
+  readonly help: string
 }
 
 /** Metrics of one server in a registry of its own. */
 export interface Metrics extends ListenerMetrics {
+  /** From now on what `sources` say, and how the process is doing, is part of the text. Call it once. */
+  watch(sources: MetricSources): void
+  /** One step of one decision took so long. */
+  step(name: DecisionStep, seconds: number): void
+  /** The database confirmed rows after so long, or did not. */
+  appended(isConfirmed: boolean, seconds: number): void
+  /** The state could not be refreshed, or a part of it not be loaded. */
+  stateFault(): void
+  /** The keys of an issuer could not be fetched. */
+  keysFault(): void
+  /** A connection to the database ended. */
+  connectionEnd(): void
   readonly contentType: string
   /** The Prometheus text format. */
   text(): Promise<string>
+  /** Every metric there is, sorted by name. */
+  describe(): Promise<readonly MetricDescription[]>
 }
 
 // Decisions take tens of microseconds to a few milliseconds; a second is an outage.
 const SECONDS_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
-// Beyond this many tenants a label of their own would make the series grow without bound.
-const TENANT_LABELS_MAX = 50
-const OTHER_TENANTS = '_other'
+// Without network and disk a step takes microseconds; the log step waits for the disk.
+const STEP_BUCKETS = [0.00001, 0.000025, 0.00005, ...SECONDS_BUCKETS]
+// A commit takes milliseconds; the writer gives an append up after twelve seconds.
+const APPEND_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 12]
 
 type Increment = () => void
 
@@ -32,12 +50,17 @@ type Increment = () => void
  * Counts decisions and everything that stops a request before one. No label holds a key, a token or a part of a request;
  * tenants beyond the first 50 are counted together.
  */
-export function createMetrics(gauges: Gauges): Metrics {
+export function createMetrics(): Metrics {
   const registry = new Registry()
-  const counters = createCounters(registry)
-  addGauges(registry, gauges)
+  const { decisions, tenantDecisions, unauthenticated, malformed, ...more } = createCounters(registry)
+  const { durations, steps, appends } = createHistograms(registry)
+  const inFlight = new Gauge({
+    name: 'warder_requests_in_flight',
+    help: 'Requests that are being read or decided.',
+    registers: [registry],
+  })
+  const tenantLabels = createTenantLabels()
   const increments = new Map<string, Increment>()
-  const tenants = new Set<string>()
   const increment = (key: string, make: () => Increment): void => {
     const known = increments.get(key) ?? make()
     increments.set(key, known)
@@ -46,105 +69,128 @@ export function createMetrics(gauges: Gauges): Metrics {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    describe: () => describe(registry),
+    watch: (sources) => collectFrom(sources, registry, tenantLabels),
     decided(dialect: Dialect, { effect, reasons, tenant }: Decision, seconds: number) {
       const reason = reasons[0]?.code ?? 'none'
-      if (tenants.size < TENANT_LABELS_MAX) tenants.add(tenant)
-      const shown = tenants.has(tenant) ? tenant : OTHER_TENANTS
+      const shown = tenantLabels.labelOf(tenant)
       increment(`d ${dialect} ${effect} ${reason}`, () => {
-        const child = counters.decisions.labels(dialect, effect, reason)
+        const child = decisions.labels(dialect, effect, reason)
         return () => child.inc()
       })
       increment(`t ${effect} ${shown}`, () => {
-        const child = counters.tenantDecisions.labels(shown, effect)
+        const child = tenantDecisions.labels(shown, effect)
         return () => child.inc()
       })
-      counters.seconds.labels(dialect).observe(seconds)
+      durations.labels(dialect).observe(seconds)
     },
-    unauthenticated: () => counters.unauthenticated.inc(),
-    malformed: (dialect, code) => counters.malformed.labels(dialect, code).inc(),
-    overloaded: (dialect) => counters.overloaded.labels(dialect).inc(),
-    fault: (dialect) => counters.faults.labels(dialect).inc(),
-    clientError: () => counters.clientErrors.inc(),
-    inFlight: (change) => counters.inFlight.inc(change),
+    step: (name, seconds) => steps[name].observe(seconds),
+    appended: (isConfirmed, seconds) => appends[isConfirmed ? 'confirmed' : 'failed'].observe(seconds),
+    unauthenticated: () => unauthenticated.inc(),
+    malformed: (dialect, code) => malformed.labels(dialect, code).inc(),
+    overloaded: (dialect) => more.overloaded.labels(dialect).inc(),
+    fault: (dialect) => more.faults.labels(dialect).inc(),
+    clientError: () => more.clientErrors.inc(),
+    stateFault: () => more.stateFaults.inc(),
+    keysFault: () => more.keysFaults.inc(),
+    connectionEnd: () => more.connectionEnds.inc(),
+    inFlight: (change) => inFlight.inc(change),
   }
 }
 
 function createCounters(registry: Registry) {
-  const counter = <Label extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly Label[],
-  ): Counter<Label> => new Counter({ name, help, labelNames, registers: [registry] })
+  const counter = <Label extends string>(name: string, help: string, labelNames: readonly Label[]) =>
+    new Counter<Label>({ name: `warder_${name}_total`, help, labelNames, registers: [registry] })
   return {
-    decisions: counter('warder_decisions_total', 'Decisions by deciding reason.', [
+    decisions: counter('decisions', 'Decisions by deciding reason.', ['dialect', 'decision', 'reason']),
+    tenantDecisions: counter(
+      'tenant_decisions',
+      'Decisions by tenant; those beyond the first 50 are `_other`.',
+      ['tenant', 'decision'],
+    ),
+    unauthenticated: counter('unauthenticated_requests', 'Requests without a valid gateway key.', []),
+    malformed: counter('malformed_requests', 'Requests and batch items that could not be read.', [
       'dialect',
-      'decision',
-      'reason',
+      'code',
     ]),
-    tenantDecisions: counter('warder_tenant_decisions_total', 'Decisions by tenant; the first 50 by name.', [
-      'tenant',
-      'decision',
+    overloaded: counter('overloaded_requests', 'Requests refused because too many were in flight.', [
+      'dialect',
     ]),
-    seconds: new Histogram({
-      name: 'warder_decision_duration_seconds',
-      help: 'From the first byte of the body to the answer; a batch counts for each item.',
-      labelNames: ['dialect'],
-      buckets: SECONDS_BUCKETS,
-      registers: [registry],
-    }),
-    unauthenticated: counter(
-      'warder_unauthenticated_requests_total',
-      'Requests without a valid gateway key.',
-      [],
-    ),
-    malformed: counter(
-      'warder_malformed_requests_total',
-      'Requests and batch items that could not be read.',
-      ['dialect', 'code'],
-    ),
-    overloaded: counter(
-      'warder_overloaded_requests_total',
-      'Requests refused because too many were in flight.',
+    faults: counter(
+      'request_faults',
+      'Requests that could not even be answered with a decision; they got an error.',
       ['dialect'],
     ),
-    faults: counter('warder_request_faults_total', 'Requests that ended in an internal fault, as a deny.', [
-      'dialect',
-    ]),
-    clientErrors: counter(
-      'warder_client_errors_total',
-      'Connections with broken HTTP or a client too slow.',
+    clientErrors: counter('client_errors', 'Connections with broken HTTP or a client too slow.', []),
+    stateFaults: counter(
+      'state_faults',
+      'Failed refreshes of the state, and tenants or releases that could not be loaded.',
       [],
     ),
-    inFlight: new Gauge({
-      name: 'warder_requests_in_flight',
-      help: 'Requests that are being read or decided.',
-      registers: [registry],
-    }),
+    keysFaults: counter('jwks_fetch_failures', 'Failed fetches of the keys of an issuer.', []),
+    connectionEnds: counter(
+      'database_connection_ends',
+      'Connections to the database that ended. The driver renews each about once an hour; more are faults.',
+      [],
+    ),
   }
 }
 
-function addGauges(registry: Registry, gauges: Gauges): void {
-  const gauge = (name: string, help: string, read: () => number): void => {
-    const made: Gauge = new Gauge({
-      name,
+function createHistograms(registry: Registry) {
+  const histogram = <Label extends string>(
+    name: string,
+    help: string,
+    label: Label,
+    buckets: readonly number[],
+  ) =>
+    new Histogram<Label>({
+      name: `warder_${name}_duration_seconds`,
       help,
+      labelNames: [label],
+      buckets: [...buckets],
       registers: [registry],
-      collect() {
-        this.set(read())
-      },
     })
-    made.set(0)
+  const durations = histogram(
+    'decision',
+    'From the first byte of the body to the answer; a batch counts for each item.',
+    'dialect',
+    SECONDS_BUCKETS,
+  )
+  const steps = histogram(
+    'decision_step',
+    'Steps of a decision: identity (tokens), policy (Cedar), log (until the row is durable, or queued).',
+    'step',
+    STEP_BUCKETS,
+  )
+  const appends = histogram(
+    'log_append',
+    'One batch of log rows to the database; outcome is `confirmed` or `failed`.',
+    'outcome',
+    APPEND_BUCKETS,
+  )
+  return {
+    durations,
+    steps: { identity: steps.labels('identity'), policy: steps.labels('policy'), log: steps.labels('log') },
+    appends: { confirmed: appends.labels('confirmed'), failed: appends.labels('failed') },
   }
-  gauge('warder_log_queue_rows', 'Decision log rows that wait for the database.', gauges.logQueueLength)
-  gauge('warder_state_age_seconds', 'Seconds since the database confirmed the state.', gauges.stateAgeSeconds)
-  const faults: Counter = new Counter({
-    name: 'warder_policy_engine_faults_total',
-    help: 'Times that the policy engine failed and was rebuilt.',
-    registers: [registry],
-    collect() {
-      this.reset()
-      this.inc(gauges.engineFaults())
-    },
-  })
-  faults.inc(0)
+}
+
+async function describe(registry: Registry): Promise<readonly MetricDescription[]> {
+  const found = await registry.getMetricsAsJSON()
+  return found
+    .map(({ name, type, help }) => ({
+      name,
+      // The declared type is an enumeration of numbers, what comes is the word.
+      type: String(type),
+      labels: labelsOf(registry, name),
+      help,
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function labelsOf(registry: Registry, name: string): readonly string[] {
+  const metric: object | undefined = registry.getSingleMetric(name)
+  return metric !== undefined && 'labelNames' in metric && Array.isArray(metric.labelNames)
+    ? metric.labelNames.map(String)
+    : []
 }

@@ -1,24 +1,35 @@
 import { expect, test } from 'vitest'
+import type { MetricSources } from '#http/metric-sources.ts'
 import { createMetrics } from '#http/metrics.ts'
 import type { TenantId } from '#model/ids.ts'
 import { decision } from '../support/fake-decider.ts'
+import { metricSources } from '../support/metric-sources.ts'
 
-const gauges = { logQueueLength: () => 3, stateAgeSeconds: () => 1.5, engineFaults: () => 2 }
+async function linesOf(sources?: MetricSources, use?: (metrics: ReturnType<typeof createMetrics>) => void) {
+  const metrics = createMetrics()
+  if (sources !== undefined) metrics.watch(sources)
+  use?.(metrics)
+  return (await metrics.text()).split('\n').filter((line) => line.startsWith('warder_'))
+}
 
 test('counts decisions by dialect, effect and reason, and everything that never became one', async () => {
-  const metrics = createMetrics(gauges)
-  metrics.decided('native', decision('d' as never, 'allow', 'policy.permit'), 0.002)
-  metrics.decided('native', decision('d' as never, 'allow', 'policy.permit'), 0.002)
-  metrics.decided('authzen', decision('d' as never, 'deny', 'policy.forbid'), 0.002)
-  metrics.unauthenticated()
-  metrics.malformed('native', 'request.too_deep')
-  metrics.overloaded('envoy-http')
-  metrics.fault('native')
-  metrics.clientError()
-  metrics.inFlight(1)
-  const lines = (await metrics.text())
-    .split('\n')
-    .filter((line) => !line.startsWith('#') && !line.includes('_bucket'))
+  const lines = await linesOf(undefined, (metrics) => {
+    metrics.decided('native', decision('d' as never, 'allow', 'policy.permit'), 0.002)
+    metrics.decided('native', decision('d' as never, 'allow', 'policy.permit'), 0.002)
+    metrics.decided('authzen', decision('d' as never, 'deny', 'policy.forbid'), 0.002)
+    metrics.unauthenticated()
+    metrics.malformed('native', 'request.too_deep')
+    metrics.overloaded('envoy-http')
+    metrics.fault('native')
+    metrics.clientError()
+    metrics.stateFault()
+    metrics.keysFault()
+    metrics.connectionEnd()
+    metrics.step('policy', 0.00002)
+    metrics.appended(true, 0.004)
+    metrics.appended(false, 12)
+    metrics.inFlight(1)
+  })
   expect(lines).toEqual(
     expect.arrayContaining([
       'warder_decisions_total{dialect="native",decision="allow",reason="policy.permit"} 2',
@@ -30,25 +41,69 @@ test('counts decisions by dialect, effect and reason, and everything that never 
       'warder_overloaded_requests_total{dialect="envoy-http"} 1',
       'warder_request_faults_total{dialect="native"} 1',
       'warder_client_errors_total 1',
+      'warder_state_faults_total 1',
+      'warder_jwks_fetch_failures_total 1',
+      'warder_database_connection_ends_total 1',
+      'warder_decision_step_duration_seconds_bucket{le="0.000025",step="policy"} 1',
+      'warder_log_append_duration_seconds_count{outcome="confirmed"} 1',
+      'warder_log_append_duration_seconds_sum{outcome="failed"} 12',
       'warder_requests_in_flight 1',
-      'warder_log_queue_rows 3',
-      'warder_state_age_seconds 1.5',
-      'warder_policy_engine_faults_total 2',
     ]),
   )
 })
 
-test('tenants beyond the first fifty share one label', async () => {
-  const metrics = createMetrics(gauges)
-  for (let i = 0; i < 60; i++)
-    metrics.decided(
-      'native',
-      { ...decision('d' as never, 'allow', 'policy.permit'), tenant: `t${i}` as TenantId },
-      0,
-    )
-  const lines = (await metrics.text())
-    .split('\n')
-    .filter((line) => line.startsWith('warder_tenant_decisions_total{'))
-  expect(lines).toHaveLength(51)
-  expect(lines).toContain('warder_tenant_decisions_total{tenant="_other",decision="allow"} 10')
+test('tells what its sources say at the time of the question', async () => {
+  const lines = await linesOf(metricSources())
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'warder_build_info{version="1.2.3"} 1',
+      'warder_log_queue_rows 3',
+      'warder_log_rows_under_way 1',
+      'warder_log_queue_limit_rows 10000',
+      'warder_log_rows_written_total 100',
+      'warder_log_batches_total 10',
+      'warder_log_append_faults_total 2',
+      'warder_log_unwritten_decisions_total{outcome="unavailable"} 4',
+      'warder_log_unwritten_decisions_total{outcome="refused"} 5',
+      'warder_log_unwritten_decisions_total{outcome="shed"} 6',
+      'warder_state_age_seconds 1.5',
+      'warder_state_age_limit_seconds 10',
+      'warder_tenants 1',
+      'warder_tenants_troubled{trouble="release"} 1',
+      'warder_tenants_troubled{trouble="load"} 0',
+      'warder_tenant_state_version{tenant="acme"} 7',
+      'warder_tenant_release_info{tenant="acme",release=""} 1',
+      'warder_policy_engine_faults_total 2',
+      'warder_cache_lookups_total{cache="token",result="hit"} 8',
+      'warder_cache_lookups_total{cache="token",result="miss"} 9',
+      'warder_cache_entries{cache="token"} 7',
+      'warder_telemetry_lost_total 0',
+    ]),
+  )
+})
+
+test('a second scrape shows what is, not what was added up', async () => {
+  const metrics = createMetrics()
+  let version = 1
+  const id = 'acme' as TenantId
+  metrics.watch({ ...metricSources(), tenants: () => [{ id, version, release: undefined }] })
+  await metrics.text()
+  version = 2
+  const text = await metrics.text()
+  expect(text).toContain('warder_tenant_state_version{tenant="acme"} 2')
+  expect(text).toContain('warder_log_rows_written_total 100')
+})
+
+test('tenants beyond the first fifty share one label, and have no series about their state', async () => {
+  const ids = Array.from({ length: 60 }, (_, i) => `t${i}` as TenantId)
+  const tenants = () => ids.map((id) => ({ id, version: 1, release: undefined }))
+  const lines = await linesOf({ ...metricSources(), tenants }, (metrics) => {
+    for (const tenant of ids)
+      metrics.decided('native', { ...decision('d' as never, 'allow', 'policy.permit'), tenant }, 0)
+  })
+  const decisions = lines.filter((line) => line.startsWith('warder_tenant_decisions_total{'))
+  expect(decisions).toHaveLength(51)
+  expect(decisions).toContain('warder_tenant_decisions_total{tenant="_other",decision="allow"} 10')
+  expect(lines.filter((line) => line.startsWith('warder_tenant_state_version{'))).toHaveLength(50)
+  expect(lines).toContain('warder_tenants 60')
 })

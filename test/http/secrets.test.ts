@@ -7,8 +7,7 @@ import { startListener, type WireListener } from '../support/wire-listener.ts'
 const TOKEN = 'eyJhbGciOiJFUzI1NiJ9.c2VjcmV0LXBheWxvYWQ.c2lnbmF0dXJl'
 const OTHER_KEY = 'wgk_unknown_key_0123456789'
 
-const gauges = { logQueueLength: () => 0, stateAgeSeconds: () => 0, engineFaults: () => 0 }
-const metrics = createMetrics(gauges)
+const metrics = createMetrics()
 const decider = fakeDecider()
 const written: string[] = []
 let decision: WireListener

@@ -1,0 +1,216 @@
+import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-client'
+import type { LogWriterStats } from '#decision-log/writer.ts'
+import type { CacheStats } from '#lib/cache-stats.ts'
+import type { TenantState } from '#model/state.ts'
+import { OTHER_TENANTS, type TenantLabels } from './metric-labels.ts'
+
+/** What is read when somebody asks for metrics; nothing here costs a decision anything. */
+export interface MetricSources {
+  /** Of this installation. */
+  readonly version: string
+  readonly logQueueMax: number
+  /** Age of the state beyond which every answer is a deny. */
+  readonly freshnessSeconds: number
+  log(): LogWriterStats
+  /** Seconds since the database last confirmed that nothing newer exists. */
+  stateAgeSeconds(): number
+  tenants(): Iterable<Pick<TenantState, 'id' | 'version' | 'release'>>
+  troubledTenants(): { readonly broken: number; readonly failing: number }
+  /** Times that the policy engine failed and was rebuilt. */
+  engineTraps(): number
+  /** By the name that the label shows. */
+  readonly caches: { readonly [name: string]: () => CacheStats }
+  /** Spans and log records that could not be exported. */
+  telemetryLost(): number
+}
+
+type Sample = readonly [labels: { readonly [name: string]: string }, value: number]
+
+interface Reading {
+  readonly kind: 'counter' | 'gauge'
+  readonly name: string
+  readonly help: string
+  readonly labels?: readonly string[]
+  readonly read: (sources: MetricSources, tenants: TenantLabels) => number | Iterable<Sample>
+}
+
+const LOG_READINGS: readonly Reading[] = [
+  {
+    kind: 'gauge',
+    name: 'log_queue_rows',
+    help: 'Decision log rows that wait for the database.',
+    read: ({ log }) => log().queued,
+  },
+  {
+    kind: 'gauge',
+    name: 'log_rows_under_way',
+    help: 'Decision log rows that were sent and are not confirmed yet.',
+    read: ({ log }) => log().underWay,
+  },
+  {
+    kind: 'gauge',
+    name: 'log_queue_limit_rows',
+    help: 'Rows that may wait or be under way (WARDER_LOG_QUEUE_MAX).',
+    read: ({ logQueueMax }) => logQueueMax,
+  },
+  {
+    kind: 'counter',
+    name: 'log_rows_written_total',
+    help: 'Decision log rows that the database confirmed.',
+    read: ({ log }) => log().written,
+  },
+  {
+    kind: 'counter',
+    name: 'log_batches_total',
+    help: 'Batches of decision log rows that the database confirmed.',
+    read: ({ log }) => log().batches,
+  },
+  {
+    kind: 'counter',
+    name: 'log_append_faults_total',
+    help: 'Batches that were not confirmed; the same rows are sent again.',
+    read: ({ log }) => log().faults,
+  },
+  {
+    kind: 'counter',
+    name: 'log_unwritten_decisions_total',
+    help: 'Decisions without a row: `unavailable` and `refused` (queue full) were denied, `shed` were answered.',
+    labels: ['outcome'],
+    read: ({ log }) => {
+      const { unavailable, refused, shed } = log()
+      return Object.entries({ unavailable, refused, shed }).map(([outcome, value]) => [{ outcome }, value])
+    },
+  },
+]
+
+const STATE_READINGS: readonly Reading[] = [
+  {
+    kind: 'gauge',
+    name: 'state_age_seconds',
+    help: 'Seconds since the database confirmed the state.',
+    read: ({ stateAgeSeconds }) => stateAgeSeconds(),
+  },
+  {
+    kind: 'gauge',
+    name: 'state_age_limit_seconds',
+    help: 'Age of the state beyond which every answer is a deny (WARDER_FRESHNESS_SECONDS).',
+    read: ({ freshnessSeconds }) => freshnessSeconds,
+  },
+  {
+    kind: 'gauge',
+    name: 'tenants',
+    help: 'Tenants that are served.',
+    read: ({ tenants }) => [...tenants()].length,
+  },
+  {
+    kind: 'gauge',
+    name: 'tenants_troubled',
+    help: 'Tenants that keep an older release because the active one is broken (`release`), or that can not be loaded (`load`).',
+    labels: ['trouble'],
+    read: ({ troubledTenants }) => {
+      const { broken, failing } = troubledTenants()
+      return [
+        [{ trouble: 'release' }, broken],
+        [{ trouble: 'load' }, failing],
+      ]
+    },
+  },
+  {
+    kind: 'gauge',
+    name: 'tenant_state_version',
+    help: 'Version of the state that decisions of the tenant read; the first 50 tenants.',
+    labels: ['tenant'],
+    read: (sources, labels) =>
+      ownTenants(sources, labels).map(({ id, version }): Sample => [{ tenant: id }, version]),
+  },
+  {
+    kind: 'gauge',
+    name: 'tenant_release_info',
+    help: 'Always 1; the release that decides for the tenant; the first 50 tenants.',
+    labels: ['tenant', 'release'],
+    read: (sources, labels) =>
+      ownTenants(sources, labels).map(
+        ({ id, release }): Sample => [{ tenant: id, release: release?.id ?? '' }, 1],
+      ),
+  },
+]
+
+const OTHER_READINGS: readonly Reading[] = [
+  {
+    kind: 'gauge',
+    name: 'build_info',
+    help: 'Always 1; the version of this server.',
+    labels: ['version'],
+    read: ({ version }) => [[{ version }, 1]],
+  },
+  {
+    kind: 'counter',
+    name: 'policy_engine_faults_total',
+    help: 'Times that the policy engine failed and was rebuilt.',
+    read: ({ engineTraps }) => engineTraps(),
+  },
+  {
+    kind: 'counter',
+    name: 'cache_lookups_total',
+    help: 'Lookups in caches: `token` (verified tokens), `slice` (prepared policies), `answer` (of the engine); result is `hit` or `miss`.',
+    labels: ['cache', 'result'],
+    read: ({ caches }) =>
+      Object.entries(caches).flatMap(([cache, stats]): Sample[] => {
+        const { hits, misses } = stats()
+        return [
+          [{ cache, result: 'hit' }, hits],
+          [{ cache, result: 'miss' }, misses],
+        ]
+      }),
+  },
+  {
+    kind: 'gauge',
+    name: 'cache_entries',
+    help: 'Entries of caches; each is bounded.',
+    labels: ['cache'],
+    read: ({ caches }) =>
+      Object.entries(caches).map(([cache, stats]): Sample => [{ cache }, stats().entries]),
+  },
+  {
+    kind: 'counter',
+    name: 'telemetry_lost_total',
+    help: 'Spans and process log records that the OTLP collector did not take.',
+    read: ({ telemetryLost }) => telemetryLost(),
+  },
+]
+
+/** The event loop's lag is sampled this often; oftener costs an idle server CPU. */
+const LAG_MILLISECONDS = 20
+
+/** Registers everything that is read when somebody asks, and what Node says about the process. */
+export function collectFrom(sources: MetricSources, registry: Registry, tenants: TenantLabels): void {
+  for (const reading of [...LOG_READINGS, ...STATE_READINGS, ...OTHER_READINGS])
+    addReading(registry, reading, () => reading.read(sources, tenants))
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_MILLISECONDS })
+}
+
+function addReading(registry: Registry, reading: Reading, read: () => number | Iterable<Sample>): void {
+  const samples = (): Iterable<Sample> => {
+    const found = read()
+    return typeof found === 'number' ? [[{}, found]] : found
+  }
+  const shared = {
+    name: `warder_${reading.name}`,
+    help: reading.help,
+    labelNames: reading.labels ?? [],
+    registers: [registry],
+  }
+  const made: Counter | Gauge =
+    reading.kind === 'counter'
+      ? new Counter({ ...shared, collect: () => collect() })
+      : new Gauge({ ...shared, collect: () => collect() })
+  // What was said before is forgotten, so a release that was replaced is gone.
+  const collect = (): void => {
+    made.reset()
+    for (const [labels, value] of samples()) made.inc({ ...labels }, value)
+  }
+}
+
+function ownTenants({ tenants }: MetricSources, labels: TenantLabels) {
+  return [...tenants()].filter(({ id }) => labels.labelOf(id) !== OTHER_TENANTS)
+}

@@ -1,0 +1,27 @@
+import type { MetricSources } from '#http/metric-sources.ts'
+import type { TenantId } from '#model/ids.ts'
+
+/** Sources of metrics that always say the same. */
+export function metricSources(): MetricSources {
+  return {
+    version: '1.2.3',
+    logQueueMax: 10_000,
+    freshnessSeconds: 10,
+    log: () => ({
+      queued: 3,
+      underWay: 1,
+      written: 100,
+      batches: 10,
+      faults: 2,
+      unavailable: 4,
+      refused: 5,
+      shed: 6,
+    }),
+    stateAgeSeconds: () => 1.5,
+    tenants: () => [{ id: 'acme' as TenantId, version: 7, release: undefined }],
+    troubledTenants: () => ({ broken: 1, failing: 0 }),
+    engineTraps: () => 2,
+    caches: { token: () => ({ hits: 8, misses: 9, entries: 7 }) },
+    telemetryLost: () => 0,
+  }
+}
