@@ -19,12 +19,20 @@ export type AdminFailureCode =
   | 'gateway.unknown'
   | 'release.unknown'
   | 'release.invalid'
+  | 'release.no_previous'
+  | 'policy.invalid'
   | 'folder.unreadable'
   | 'folder.empty'
+  | 'folder.not_empty'
   | 'file.unreadable'
   | 'file.encoding'
+  | 'file.unwritable'
   | 'registry.invalid'
   | 'issuer.invalid'
+  | 'issuer.unknown'
+  | 'token.invalid'
+  | 'token.exists'
+  | 'token.unknown'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {

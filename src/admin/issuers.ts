@@ -1,7 +1,7 @@
 import { type IssuerProblem, parseIssuer } from '#identity/issuer.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import { parseTenantId, type TenantId } from '#model/ids.ts'
-import { type AdminFailure, invalid, tenantUnknown } from './failure.ts'
+import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
 import type { AdminStore } from './ports.ts'
 
 /** Why an issuer was not stored; `problems` say where in the file. */
@@ -25,6 +25,21 @@ export async function putIssuer(
   return stored === 'tenant_unknown'
     ? failed({ ...tenantUnknown(tenant), problems: [] })
     : success({ issuer: issuer.value.issuer, tenant })
+}
+
+/** Ends the trust of a tenant in an issuer. */
+export async function removeIssuer(
+  store: AdminStore,
+  request: { readonly tenant: string; readonly issuer: string },
+): Promise<Result<{ readonly issuer: string; readonly tenant: TenantId }, AdminFailure>> {
+  const tenant = parseTenantId(request.tenant)
+  if (tenant === undefined) return failed(tenantUnknown(request.tenant))
+  const { issuer } = request
+  if ((await store.removeIssuer(tenant, issuer)) === 'removed') return success({ issuer, tenant })
+  const message = `the tenant \`${tenant}\` has no issuer \`${issuer.slice(0, 200)}\``
+  return failed(
+    refused('issuer.unknown', message, `list them with \`warder issuer list --tenant ${tenant}\``),
+  )
 }
 
 /** The parsed text; undefined, which no parser accepts, when it is not JSON. */

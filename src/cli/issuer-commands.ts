@@ -3,7 +3,7 @@ import { readTextFile } from '#admin/policy-folder.ts'
 import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
 import { fromAdmin } from './failure.ts'
 
-/** `warder issuer add|list`. */
+/** `warder issuer add|list|remove`. */
 export function addIssuerCommands(program: Command, context: CliContext): void {
   const issuer = program.command('issuer').description('issuers: whose access tokens are believed')
   issuer
@@ -24,6 +24,20 @@ export function addIssuerCommands(program: Command, context: CliContext): void {
           throw fromAdmin(put.failure, details)
         }
         output.object(put.value, [`added issuer ${put.value.issuer}`])
+      })
+    })
+  issuer
+    .command('remove')
+    .argument('<issuer>', 'its `issuer` value')
+    .requiredOption('--tenant <tenant>', 'tenant that trusts it')
+    .description('end the trust in an issuer: its tokens are not believed any more')
+    .action(async (name: string, flags: { readonly tenant: string }, command: Command) => {
+      const output = context.output(command)
+      const { removeIssuer } = await import('#admin/issuers.ts')
+      await context.database(output, async ({ store }) => {
+        const removed = await removeIssuer(store, { tenant: flags.tenant, issuer: name })
+        if (!removed.ok) throw fromAdmin(removed.failure)
+        output.object({ ...removed.value, removed: true }, [`removed issuer ${name}`])
       })
     })
   issuer

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { addAuditCommands } from './audit-commands.ts'
 import { createContext } from './context.ts'
 import { addGatewayCommands } from './gateway-commands.ts'
 import { addIssuerCommands } from './issuer-commands.ts'
@@ -7,6 +8,7 @@ import type { CliOptions } from './options.ts'
 import { addPolicyCommands } from './policy-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addTenantCommands } from './tenant-commands.ts'
+import { addTokenCommands } from './token-commands.ts'
 
 /**
  * The command `warder` with all its subcommands. `parseAsync` rejects with a `CommanderError` or a `CliFailure` instead
@@ -35,5 +37,7 @@ export function createProgram(options: CliOptions): Command {
   addGatewayCommands(program, context)
   addIssuerCommands(program, context)
   addLogsCommands(program, context)
+  addTokenCommands(program, context)
+  addAuditCommands(program, context)
   return program
 }

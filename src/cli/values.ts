@@ -1,5 +1,12 @@
 import { InvalidArgumentError } from 'commander'
 
+const UNIT_SECONDS: ReadonlyMap<string, number> = new Map([
+  ['s', 1],
+  ['m', 60],
+  ['h', 3600],
+  ['d', 86_400],
+])
+
 /** Reads a list separated by commas; `none` is the empty list. */
 export function commaList(text: string): readonly string[] {
   if (text === 'none') return []
@@ -22,13 +29,22 @@ export function positiveNumber(text: string): number {
   return value
 }
 
+/** Collects an option that may be given more than once. */
+export function repeated(text: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), text]
+}
+
+/** Reads a duration such as `30m`, `12h` or `30d`; gives seconds. */
+export function seconds(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  const scale = UNIT_SECONDS.get(unit)
+  if (scale === undefined) throw new InvalidArgumentError('Write a duration such as 30m, 12h or 30d.')
+  return Number(number) * scale
+}
+
 /** Reads an RFC 3339 time or date, or `15m`, `2h`, `7d` before now; gives RFC 3339 in UTC. */
 export function instant(text: string): string {
-  const ago = /^(\d{1,6})([smhd])$/.exec(text)
-  if (ago !== null) {
-    const unit = { s: 1, m: 60, h: 3600, d: 86_400 }[ago[2] ?? ''] ?? 1
-    return new Date(Date.now() - Number(ago[1]) * unit * 1000).toISOString()
-  }
+  if (/^\d{1,6}[smhd]$/.test(text)) return new Date(Date.now() - seconds(text) * 1000).toISOString()
   const date = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)
     ? new Date(text)
     : undefined
