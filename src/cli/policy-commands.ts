@@ -7,7 +7,9 @@ import { renderDiagnostic } from './diagnostic.ts'
 import { CliFailure, EXIT, fromAdmin } from './failure.ts'
 import { folderArgument } from './folder-argument.ts'
 import type { Output } from './output.ts'
+import { addDiffCommand } from './policy-diff.ts'
 import { addFormatCommand } from './policy-fmt.ts'
+import { addPullCommand } from './policy-pull.ts'
 import { addReleaseCommands } from './release-commands.ts'
 
 /** `warder policy` with all that belongs to it. */
@@ -18,6 +20,8 @@ export function addPolicyCommands(program: Command, context: CliContext): void {
   addPush(policy, context)
   addActivate(policy, context)
   addFormatCommand(policy, context)
+  addPullCommand(policy, context)
+  addDiffCommand(policy, context)
   addReleaseCommands(policy, context)
 }
 

@@ -21,9 +21,7 @@ export function addFormatCommand(policy: Command, context: CliContext): void {
       const { formatted, errors, total } = await formatAll(directory)
       for (const diagnostic of errors) output.note(`${renderDiagnostic(diagnostic)}\n`)
       const check = flags.check === true
-      if (!check) {
-        for (const { name, text } of formatted) await writeFileAtomically(`${directory}/${name}`, text)
-      }
+      if (!check) await writeAll(directory, formatted)
       const names = formatted.map(({ name }) => name)
       const state = check ? 'not in standard form' : 'formatted'
       const summary = `${names.length} of ${total} files ${state}`
@@ -33,6 +31,13 @@ export function addFormatCommand(policy: Command, context: CliContext): void {
       ])
       requireFormatted(errors.length, check ? names.length : 0, directory)
     })
+}
+
+async function writeAll(directory: string, files: readonly SourceFile[]): Promise<void> {
+  for (const { name, text } of files) {
+    const written = await writeFileAtomically(`${directory}/${name}`, text)
+    if (!written.ok) throw fromAdmin(written.failure)
+  }
 }
 
 function requireFormatted(errors: number, unformatted: number, directory: string): void {
