@@ -79,8 +79,8 @@ export function checkHeaders(headers: HeaderMap): Malformed | undefined {
 }
 
 /** Headers by which frameworks let a client change the method, and the target, of the request that they run. */
-const METHOD_OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']
-const TARGET_OVERRIDES = ['x-rewrite-url', 'x-original-url']
+const METHOD_OVERRIDES = new Set(['x-http-method-override', 'x-http-method', 'x-method-override'])
+const TARGET_OVERRIDES = new Set(['x-rewrite-url', 'x-original-url'])
 
 /**
  * Refuses a request that an upstream could run as another one than `method` and target say.
@@ -92,14 +92,14 @@ export function checkOverrides(
   method: string,
   told: readonly string[] = [],
 ): Malformed | undefined {
-  const changesMethod = (name: string): boolean =>
-    headers.get(name)?.some((value) => value.trim().toUpperCase() !== method) === true
-  const found =
-    METHOD_OVERRIDES.find(changesMethod) ??
-    TARGET_OVERRIDES.find((name) => headers.has(name) && !told.includes(name))
+  const found = [...headers].find(([name, values]) => {
+    const canonical = name.replaceAll('_', '-')
+    if (METHOD_OVERRIDES.has(canonical)) return values.some((value) => value.trim().toUpperCase() !== method)
+    return TARGET_OVERRIDES.has(canonical) && !told.includes(name)
+  })?.[0]
   return found === undefined
     ? undefined
-    : conflict(`the header \`${found}\` can make an upstream run another request`)
+    : conflict(`the header \`${shownName(found)}\` can make an upstream run another request`)
 }
 
 /** The credential in `Authorization`. Two values joined by a comma (as some proxies do) are a conflict. */

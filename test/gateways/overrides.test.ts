@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest'
 import { envoyHttp } from '#gateways/envoy-http.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
+import type { GatewayDialect } from '#gateways/wire.ts'
 import { GATEWAY, NOW } from '../support/fake-decider.ts'
 
-const DIALECTS = [
+type Case = readonly [string, GatewayDialect, readonly string[]]
+const DIALECTS: readonly Case[] = [
   ['forward-auth', forwardAuth, ['x-forwarded-method', 'POST', 'x-forwarded-uri', '/repos']],
   ['envoy', envoyHttp, ['host', 'api.test']],
-] as const
+]
 
-function read([, dialect, told]: (typeof DIALECTS)[number], headers: readonly string[]) {
+function read([, dialect, told]: Case, headers: readonly string[]) {
   const rawHeaders = [...told, ...headers]
   const wire = { method: 'POST', rawUrl: '/repos', rawHeaders, body: new Uint8Array(), peer: '' }
   return dialect.read(wire, GATEWAY, NOW)
@@ -20,6 +22,9 @@ const CHANGING = [
   ['X-Method-Override', 'delete'],
   ['X-HTTP-Method-Override', 'POST', 'X-HTTP-Method-Override', 'DELETE'],
   ['X-Rewrite-URL', '/admin'],
+  // Many servers turn `_` into `-`.
+  ['X_HTTP_Method_Override', 'DELETE'],
+  ['X_Original_URL', '/admin'],
 ]
 
 test.each(DIALECTS)('%s: what could make an upstream run another request is refused', (...dialect) => {
