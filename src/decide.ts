@@ -64,7 +64,7 @@ async function judge(
   gateway: Gateway,
   attempt = 1,
 ): Promise<Judged> {
-  const before = guardBefore(request, gateway, steps.state, request.now, steps.freshnessMillisecondsMax)
+  const before = guardBefore(request, gateway, steps.state, steps.freshnessMillisecondsMax)
   if (before !== undefined) return stopped(before)
   const tenant = steps.state.tenant(gateway.tenant)
   if (tenant === undefined) return stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] })

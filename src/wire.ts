@@ -1,42 +1,31 @@
-import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import { installationSecret } from '#admin/installation-secret.ts'
 import { hashKey } from '#admin/keys.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
 import type { Config } from '#config.ts'
-import { createDecider } from '#decide.ts'
-import { createMask } from '#decision-log/mask.ts'
 import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
 import { type AdminListenerParts, createAdminListener, type Readiness } from '#http/admin-listener.ts'
 import { createDecisionListener } from '#http/decision-listener.ts'
 import { createExtAuthzListener } from '#http/ext-authz-listener.ts'
-import { createMetrics, type DecisionStep, type Metrics } from '#http/metrics.ts'
+import { createMetrics, type Metrics } from '#http/metrics.ts'
 import { DEFAULT_LIMITS, type Listener } from '#http/port.ts'
-import { createFetchJwks } from '#identity/jwks-fetch.ts'
-import { createKeySets } from '#identity/key-sets.ts'
-import { createTokenCache } from '#identity/token-cache.ts'
-import { createVerify } from '#identity/verify.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
-import { type ObserveTime, timed, timedAsync } from '#lib/timed.ts'
 import { uuidV7 } from '#lib/uuid.ts'
 import type { Decider } from '#model/decider.ts'
-import { createEngine, type Engine } from '#policy/engine.ts'
-import { createEvaluate } from '#policy/evaluate.ts'
-import { createJudgePolicy } from '#policy/judge.ts'
-import { createMemo } from '#policy/memo.ts'
+import type { Engine } from '#policy/engine.ts'
 import { assembleRelease } from '#policy/release-index.ts'
-import { createSlots } from '#policy/slots.ts'
-import { warmUp } from '#policy/warm-up.ts'
 import { faultText } from '#process-log.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, registerWriter } from '#store/decisions.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
+import type { Telemetry } from '#telemetry/telemetry.ts'
+import { installedVersion } from '#version.ts'
+import { wireDecider } from '#wire-decider.ts'
 
 /** A server that answers. */
 export interface RunningServer {
@@ -47,14 +36,21 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
-/** Builds the whole product from its configuration and starts to listen. Everything already opened is closed on failure. */
-export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+/**
+ * Builds the whole product from its configuration and starts to listen. Everything already opened is closed on failure;
+ * `telemetry` is the caller's to close.
+ */
+export async function startServer(
+  config: Config,
+  logger: Logger,
+  telemetry?: Telemetry,
+): Promise<RunningServer> {
   const opened: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (const step of opened.splice(0).toReversed()) await step()
   }
   try {
-    return { ...(await open(config, logger, opened)), close }
+    return { ...(await open(config, logger, opened, telemetry)), close }
   } catch (error) {
     await close()
     throw error
@@ -65,10 +61,14 @@ async function open(
   config: Config,
   logger: Logger,
   opened: (() => Promise<void>)[],
+  telemetry: Telemetry | undefined,
 ): Promise<Omit<RunningServer, 'close'>> {
   const metrics = createMetrics()
   const faults = createFaultLines(({ message, ...fields }) => logger.error(fields, message))
   opened.push(async () => faults.close())
+  telemetry?.onFault((about, fault) =>
+    faults.report({ message: 'telemetry could not be exported', about, fault: faultText(fault) }),
+  )
   const db = await openDatabase({
     url: config.databaseUrl,
     dataDir: config.dataDirectory,
@@ -99,80 +99,33 @@ async function open(
     const { unwritten } = await log.writer.close(config.shutdownGraceSeconds * 1000)
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
-  const { decider, engine, caches } = await openDecider(config, opened, { feed, log, metrics, faults })
+  const around = { state: feed.state, writer: log.writer, metrics, faults, telemetry }
+  const { decider, engine, caches, close } = await wireDecider(config, around)
+  opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics }
-  watch(config, parts, caches)
+  watch(config, parts, caches, telemetry)
   const addresses = await listen(config, logger, opened, parts)
   return { addresses, demo }
-}
-
-/** The decider with its steps measured, and what metrics read from them. */
-interface OpenDecider {
-  readonly decider: Decider
-  readonly engine: Engine
-  readonly caches: { readonly [name: string]: () => CacheStats }
-}
-
-async function openDecider(
-  config: Config,
-  opened: (() => Promise<void>)[],
-  { feed, log, metrics, faults }: Pick<Parts, 'feed' | 'log' | 'metrics'> & { readonly faults: FaultLines },
-): Promise<OpenDecider> {
-  const engine = createEngine()
-  const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
-  const evaluate = createEvaluate(engine, memo, slots)
-  const keys = createKeySets({
-    // `http` is accepted on loopback only, where no other machine can answer.
-    fetch: createFetchJwks(true),
-    clock: systemClock,
-    onFault: (about, fault) => {
-      metrics.keysFault()
-      faults.report({ message: 'the keys of an issuer could not be fetched', about, fault })
-    },
-  })
-  opened.push(async () => keys.close())
-  const step = (name: DecisionStep): ObserveTime => {
-    return (startedAt, endedAt) => metrics.step(name, (endedAt - startedAt) / 1000)
-  }
-  const decider = createDecider({
-    clock: systemClock,
-    state: feed.state,
-    freshnessMillisecondsMax: config.freshnessSeconds * 1000,
-    verify: timedAsync(createVerify({ keys, cache: tokens }), step('identity')),
-    judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
-    mask: createMask(await installationSecret(config.dataDirectory)),
-    log: { write: timedAsync((entry) => log.writer.write(entry), step('log')) },
-    onFault: (error) =>
-      faults.report({ message: 'a request ended in a fault and was denied', fault: faultText(error) }),
-  })
-  if (!(await warmUp(engine, evaluate))) throw new Error('the policy engine does not answer its probe')
-  const caches = { token: () => tokens.stats(), slice: () => slots.stats(), answer: () => memo.stats() }
-  return { decider, engine, caches }
 }
 
 function watch(
   config: Config,
   { feed, log, engine, metrics }: Parts,
   caches: { readonly [name: string]: () => CacheStats },
+  telemetry: Telemetry | undefined,
 ): void {
   metrics.watch({
     version: installedVersion(),
     logQueueMax: config.logQueueMax,
     freshnessSeconds: config.freshnessSeconds,
     log: () => log.writer.stats(),
-    stateAgeSeconds: () => (systemClock() - feed.state.refreshedAt) / 1000,
+    stateAgeSeconds: () => feed.state.ageMilliseconds() / 1000,
     tenants: () => feed.tenants(),
     troubledTenants: () => feed.troubled(),
     engineTraps: () => engine.traps,
     caches,
-    telemetryLost: () => 0,
+    telemetryLost: () => telemetry?.lost() ?? 0,
   })
-}
-
-function installedVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest
-  return version ? String(manifest.version) : 'unknown'
 }
 
 /** The log writer, and whether the database took the last rows. */
@@ -282,7 +235,7 @@ function adminParts(
 
 /** Ready: the policy engine tells allow from deny, the state is fresh, and rows reach the database. */
 function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine): Readiness {
-  const ageSeconds = Math.max(0, (systemClock() - feed.state.refreshedAt) / 1000)
+  const ageSeconds = feed.state.ageMilliseconds() / 1000
   const checks = [
     { name: 'engine', ok: engine.probe(), detail: 'a known allow and a known deny' },
     {

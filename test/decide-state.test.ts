@@ -31,7 +31,7 @@ async function decideDuring(world: World, change: (before: TenantState) => Tenan
   }
   const decider = createDecider({
     clock: () => NOON,
-    state: { tenant: () => tenant, gatewayByKeyHash: () => undefined, refreshedAt: NOON },
+    state: { tenant: () => tenant, gatewayByKeyHash: () => undefined, refreshedAt: NOON, ageMilliseconds: () => 0 },
     freshnessMillisecondsMax: 10_000,
     verify: async () => {
       tenant = change(tenant)

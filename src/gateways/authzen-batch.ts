@@ -42,7 +42,8 @@ export function readEvaluations(
 
 /**
  * One item with what it leaves out taken from the top level. An item's own member replaces the whole default; only a
- * missing `type` of a subject or resource is inherited, which the two readings of the specification in use both accept.
+ * missing `type` of a subject or resource is inherited, which the two readings of the specification in use both accept,
+ * and Warder's own members of the context.
  */
 export function mergeDefaults(defaults: JsonObject, item: JsonObject): JsonObject {
   const merged: { [key: string]: Json } = { ...item }
@@ -51,15 +52,25 @@ export function mergeDefaults(defaults: JsonObject, item: JsonObject): JsonObjec
     const own = item[key]
     if (fallback === undefined) continue
     if (own === undefined) merged[key] = fallback
-    else if (isJsonObject(own) && isJsonObject(fallback)) merged[key] = withType(own, fallback, key)
+    else if (isJsonObject(own) && isJsonObject(fallback)) merged[key] = withShared(own, fallback, key)
   }
   return merged
 }
 
-function withType(own: JsonObject, fallback: JsonObject, key: string): JsonObject {
-  const isEntity = key === 'subject' || key === 'resource'
-  const type = fallback['type']
-  return isEntity && own['type'] === undefined && type !== undefined ? { ...own, type } : own
+/** Members that an item inherits although its own object replaces the default. */
+const SHARED: { readonly [key: string]: readonly string[] } = {
+  subject: ['type'],
+  resource: ['type'],
+  // INVARIANT: what is said for the whole batch (token, tenant, obligations) can't be shed by an item's own context.
+  context: ['warder', 'supported_obligations'],
+}
+
+function withShared(own: JsonObject, fallback: JsonObject, key: string): JsonObject {
+  const inherited = (SHARED[key] ?? []).filter(
+    (name) => own[name] === undefined && fallback[name] !== undefined,
+  )
+  if (inherited.length === 0) return own
+  return { ...own, ...Object.fromEntries(inherited.map((name) => [name, fallback[name] ?? null])) }
 }
 
 function semanticOf(

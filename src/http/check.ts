@@ -5,6 +5,7 @@ import type { Clock } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
+import type { GatewayId } from '#model/ids.ts'
 import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
 import { answerBatch } from './answer-batch.ts'
 import { authenticateGateway, type FindGateway, type KeyedTarget } from './gateway-key.ts'
@@ -48,6 +49,9 @@ export type Check = (
 export function createCheck(parts: CheckParts): Check {
   const { metrics, limits } = parts
   let inFlight = 0
+  // INVARIANT: no gateway takes all the room: half of it is the most that one may use, however slow its bodies are.
+  const shareMax = Math.max(1, Math.floor(limits.requestsInFlightMax / 2))
+  const shares = new Map<GatewayId, number>()
   return async (incoming, outgoing, route, target) => {
     const source = isJsonDialect(route.name) ? 'bearer' : 'header'
     const authenticate = (): Gateway | undefined => {
@@ -58,14 +62,17 @@ export function createCheck(parts: CheckParts): Check {
       send(incoming, outgoing, httpError('http.unauthenticated', route.name))
       return undefined
     }
-    if (authenticate() === undefined) return
+    const asking = authenticate()
+    if (asking === undefined) return
     if (isJsonDialect(route.name) && incoming.method !== 'POST')
       return send(incoming, outgoing, httpError('http.method_not_allowed', route.name))
-    if (inFlight >= limits.requestsInFlightMax) {
+    const share = shares.get(asking.id) ?? 0
+    if (inFlight >= limits.requestsInFlightMax || share >= shareMax) {
       metrics.overloaded(route.name)
       return send(incoming, outgoing, httpError('http.overloaded', route.name))
     }
     inFlight++
+    shares.set(asking.id, share + 1)
     metrics.inFlight(1)
     try {
       await answerCheck(parts, incoming, outgoing, route, target.rawUrl, authenticate)
@@ -74,9 +81,16 @@ export function createCheck(parts: CheckParts): Check {
       answerFault(incoming, outgoing, route, target.rawUrl)
     } finally {
       inFlight--
+      release(shares, asking.id)
       metrics.inFlight(-1)
     }
   }
+}
+
+function release(shares: Map<GatewayId, number>, gateway: GatewayId): void {
+  const left = (shares.get(gateway) ?? 1) - 1
+  if (left === 0) shares.delete(gateway)
+  else shares.set(gateway, left)
 }
 
 async function answerCheck(

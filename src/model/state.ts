@@ -23,4 +23,6 @@ export interface State {
   gatewayByKeyHash(hash: string): Gateway | undefined
   /** When the database last confirmed that nothing newer exists. */
   readonly refreshedAt: EpochMilliseconds
+  /** How long ago that was, by the wall clock or by the monotonic one, whichever says longer: a clock set back keeps nothing fresh. */
+  ageMilliseconds(): number
 }

@@ -31,6 +31,7 @@ interface Position {
 }
 
 const STATEMENT_MILLISECONDS = 10_000
+const LOADING_AT_ONCE = 4
 /** After this the connection is given up: a server that vanished without a word would stop the feed for ever. */
 const SILENCE_MILLISECONDS = 15_000
 /** Loading one tenant, however large. */
@@ -68,6 +69,8 @@ export async function openStateFeed(db: Database, parts: FeedParts): Promise<Sta
 
 class Feed implements State {
   #refreshedAt = 0 as EpochMilliseconds
+  /** The same instant on the clock that nobody sets. */
+  #confirmedAt = Number.NEGATIVE_INFINITY
   #position: Position | undefined
   readonly #tenants = new Map<TenantId, LoadedTenant>()
   readonly #keys = new Map<string, KeyedGateway>()
@@ -93,11 +96,19 @@ class Feed implements State {
   }
 
   #open() {
-    return this.#db.pool({ purpose: 'state feed', max: 1, statementTimeout: STATEMENT_MILLISECONDS })
+    return this.#db.pool({
+      purpose: 'state feed',
+      max: LOADING_AT_ONCE,
+      statementTimeout: STATEMENT_MILLISECONDS,
+    })
   }
 
   get refreshedAt(): EpochMilliseconds {
     return this.#refreshedAt
+  }
+
+  ageMilliseconds(): number {
+    return Math.max(performance.now() - this.#confirmedAt, this.#parts.clock() - this.#refreshedAt)
   }
 
   tenant(id: TenantId): TenantState | undefined {
@@ -149,6 +160,7 @@ class Feed implements State {
   /** Brings every tenant to the version that the database has now. */
   async refresh(): Promise<void> {
     const askedAt = this.#parts.clock()
+    const startedAt = performance.now()
     const position = await this.#within(this.#readPosition())
     const before = this.#position
     if (
@@ -164,6 +176,7 @@ class Feed implements State {
     await this.#retryTroubled()
     this.#position = position
     this.#refreshedAt = askedAt
+    this.#confirmedAt = startedAt
   }
 
   async #readPosition(): Promise<Position> {
@@ -180,7 +193,13 @@ class Feed implements State {
         (rows) => rows,
       ),
     )
-    for (const { tenant } of changed) await this.#load(tenant)
+    // A few at once, so that one large import does not hold up what another tenant revoked.
+    const waiting = changed.values()
+    const lanes = Array.from({ length: LOADING_AT_ONCE }, async () => {
+      for (const { tenant } of waiting) await this.#load(tenant)
+    })
+    const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 
   async #retryTroubled(): Promise<void> {

@@ -160,6 +160,24 @@ test.each([
 describe('evaluations', () => {
   const batch = (body: unknown) => read(body, '/access/v1/evaluations')
 
+  test('an item with a context of its own keeps the token and the obligations of the whole batch', () => {
+    const found = batch({
+      ...BASE,
+      context: {
+        warder: { credentials: { access_token: 't.t.t' } },
+        supported_obligations: ['audit'],
+        other: 1,
+      },
+      evaluations: [{ context: { mine: 1 } }],
+    })
+    expect(found.ok && found.value.requests[0]).toMatchObject({
+      credentials: [{ scheme: 'bearer', value: 't.t.t' }],
+      supportedObligations: ['audit'],
+      context: { mine: 1 },
+    })
+    expect(found.ok && found.value.requests[0]?.context).not.toHaveProperty('other')
+  })
+
   test.each([[{}], [{ evaluations: [] }]])('without items it is a single evaluation: %j', (items) => {
     expect(batch({ ...BASE, ...items })).toMatchObject({ value: { semantic: 'single' } })
   })

@@ -118,6 +118,21 @@ test.each([
   },
 )
 
+test('one gateway takes at most half of the room', async () => {
+  const decider = heldDecider()
+  const { port, counts } = await start('decision', {
+    decider,
+    limits: { ...DEFAULT_LIMITS, requestsInFlightMax: 4 },
+  })
+  const held = [1, 2].map(() => request(port, 'POST', '/v1/decide', AUTH, QUESTION))
+  while (counts.get('in_flight') !== 2) await wait(5)
+  const third = await request(port, 'POST', '/v1/decide', AUTH, QUESTION)
+  expect([third.status, JSON.parse(third.body).error.code]).toEqual([503, 'http.overloaded'])
+  decider.release()
+  for (const answer of await Promise.all(held)) expect(answer.status).toBe(200)
+  expect((await request(port, 'POST', '/v1/decide', AUTH, QUESTION)).status).toBe(200)
+})
+
 test('stopping lets the answer in flight finish, tells the client to go, and accepts nobody new', async () => {
   const decider = heldDecider()
   const { port, listener, counts } = await start('decision', { decider })

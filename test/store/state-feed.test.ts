@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '#lib/clock.ts'
+import { type EpochMilliseconds, systemClock } from '#lib/clock.ts'
 import type { ReleaseId } from '#model/ids.ts'
 import { assembleRelease } from '#policy/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
@@ -158,6 +158,20 @@ test('loading 10,000 policies and 10,000 entities lets other work run in between
   opened.abort()
   expect(feed.state.tenant(tenant)?.registry.size).toBe(10_000)
   expect(turns).toBeGreaterThan(90)
+  await feed.close()
+  await db.close()
+})
+
+test('a wall clock that is set back keeps nothing fresh', async () => {
+  const db = await openTestDatabase()
+  let now = Date.now()
+  const clock = () => now as EpochMilliseconds
+  const feed = await openStateFeed(db, parts({ clock, pollMilliseconds: 3_600_000 }))
+  now -= 3_600_000
+  await sleep(60)
+  expect(feed.state.ageMilliseconds()).toBeGreaterThanOrEqual(20)
+  now += 7_200_000
+  expect(feed.state.ageMilliseconds()).toBeGreaterThanOrEqual(3_600_000)
   await feed.close()
   await db.close()
 })

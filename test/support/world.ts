@@ -135,6 +135,7 @@ function stateOf(tenant: TenantState): State {
     tenant: (id) => (id === tenant.id ? tenant : undefined),
     gatewayByKeyHash: () => undefined,
     refreshedAt: NOON,
+    ageMilliseconds: () => 0,
   }
 }
 
