@@ -10,6 +10,7 @@ import type { Output } from './output.ts'
 import { addDiffCommand } from './policy-diff.ts'
 import { addFormatCommand } from './policy-fmt.ts'
 import { addPullCommand } from './policy-pull.ts'
+import { addRollbackCommand } from './policy-rollback.ts'
 import { addReleaseCommands } from './release-commands.ts'
 
 /** `warder policy` with all that belongs to it. */
@@ -19,6 +20,7 @@ export function addPolicyCommands(program: Command, context: CliContext): void {
   addTest(policy, context)
   addPush(policy, context)
   addActivate(policy, context)
+  addRollbackCommand(policy, context)
   addFormatCommand(policy, context)
   addPullCommand(policy, context)
   addDiffCommand(policy, context)

@@ -147,3 +147,29 @@ test('a release without a tenant is a usage error, a folder that can not be read
     details: [{ path: 'a.cedar:1:19' }],
   })
 })
+
+test('rollback activates what was active before, says so, and a second one goes forward again', async () => {
+  expect(await json('policy', 'rollback', '--tenant', 'acme')).toEqual({
+    tenant: 'acme',
+    release: first,
+    before: second,
+    active: true,
+  })
+  const listed = (await json('policy', 'list', '--tenant', 'acme')) as unknown
+  expect(listed).toContainEqual(expect.objectContaining({ release: first, active: true }))
+  const again = await run(['policy', 'rollback', '--tenant', 'acme'])
+  expect(again).toEqual({
+    exit: 0,
+    stdout: `activated ${second}\nwhat was active before: ${first}\n`,
+    stderr: '',
+  })
+})
+
+test('without a release before the active one, rollback changes nothing', async () => {
+  expect(await errorOf(3, 'policy', 'rollback', '--tenant', 'empty')).toMatchObject({
+    code: 'release.no_previous',
+  })
+  expect(await errorOf(3, 'policy', 'rollback', '--tenant', 'nobody')).toMatchObject({
+    code: 'tenant.unknown',
+  })
+})
