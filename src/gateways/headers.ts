@@ -12,6 +12,15 @@ export const IDENTITY_HEADERS: readonly string[] = [
   'x-warder-subject',
 ]
 
+/** Every name with our prefix that may come in: claims, the key, and names that every answer overwrites. */
+const KNOWN_HEADERS: ReadonlySet<string> = new Set([
+  ...IDENTITY_HEADERS,
+  'x-warder-gateway-key',
+  'x-warder-obligations',
+  'x-warder-authorization',
+  'x-warder-reason',
+])
+
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const AUTHORIZATION = /^([A-Za-z][A-Za-z0-9-]{0,31}) +([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)$/
@@ -64,13 +73,16 @@ export function traceparentOf(rawHeaders: readonly string[]): string | undefined
 
 /**
  * Refuses headers that two readers could understand differently: more than one `Authorization`, more than one of any
- * `X-Warder-*`, and names that become one of ours when a server turns `_` into `-`.
+ * `X-Warder-*`, names with that prefix that are none of ours (gateways can't remove them by pattern), and names that become
+ * one of ours when a server turns `_` into `-`.
  */
 export function checkHeaders(headers: HeaderMap): Malformed | undefined {
   for (const [name, values] of headers) {
     const canonical = name.replaceAll('_', '-')
     const isOurs = canonical.startsWith('x-warder-') || canonical.startsWith('x-forwarded-')
     if (isOurs && canonical !== name) return conflict(`a header is an alias of \`${shownName(canonical)}\``)
+    if (name.startsWith('x-warder-') && !KNOWN_HEADERS.has(name))
+      return conflict(`\`${shownName(name)}\` is no header of Warder's, and nobody else may use the prefix`)
     const isSingle = name === 'authorization' || name.startsWith('x-warder-')
     if (isSingle && values.length > 1)
       return conflict(`the header \`${shownName(name)}\` occurs more than once`)

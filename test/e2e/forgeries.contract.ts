@@ -44,6 +44,7 @@ export function forgeries(scene: () => Scene): void {
     'X-Warder-Authorization',
     'X-Warder-Gateway-Key',
     'X-Decision-Id',
+    'X-Warder-Anything',
     'x_warder_user',
   ])('a forged %s never reaches the API', async (header) => {
     const headers = { [header]: 'forged-value' }

@@ -91,6 +91,11 @@ test.each([
     [...CALL, ['X_Warder_User', 'root']],
     'request.header_conflict',
   ],
+  [
+    'a name with our prefix that is none of ours',
+    [...CALL, ['X-Warder-Anything', 'x']],
+    'request.header_conflict',
+  ],
   ['a mixed alias', [...CALL, ['X-Warder_User', 'root']], 'request.header_conflict'],
   [
     'two Authorization headers',
