@@ -2,6 +2,8 @@
 import { runCli } from '#cli/run.ts'
 import { readConfig } from '#config.ts'
 
+const TELEMETRY_GRACE_MILLISECONDS = 2_000
+
 /** Runs the server until SIGTERM or SIGINT has drained it; a second signal ends at once. */
 async function serve(): Promise<void> {
   const config = readConfig({ ...process.env })
@@ -14,7 +16,8 @@ async function serve(): Promise<void> {
   const { startServer } = await import('#wire.ts')
   const { createProcessLog } = await import('#process-log.ts')
   const { welcome } = await import('#cli/welcome.ts')
-  const logger = createProcessLog(config.value.logLevel)
+  const { openTelemetry } = await import('#telemetry/open.ts')
+  const { installedVersion } = await import('#version.ts')
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
@@ -23,11 +26,20 @@ async function serve(): Promise<void> {
       })
     }
   })
-  const server = await startServer(config.value, logger)
-  process.stdout.write(welcome(server.addresses, server.demo))
-  logger.info({ signal: await stopped }, 'draining')
-  await server.close()
-  logger.info('stopped')
+  const telemetry = await openTelemetry({ ...process.env }, installedVersion())
+  const logger = createProcessLog(config.value.logLevel, telemetry)
+  for (const warning of telemetry?.warnings ?? []) logger.warn(warning)
+  try {
+    const server = await startServer(config.value, logger, telemetry)
+    process.stdout.write(welcome(server.addresses, server.demo))
+    logger.info({ signal: await stopped }, 'draining')
+    await server.close()
+    logger.info('stopped')
+  } finally {
+    // A collector that does not answer must not keep a stopped server alive: its exporter would go on trying.
+    const isComplete = (await telemetry?.close(TELEMETRY_GRACE_MILLISECONDS)) ?? true
+    if (!isComplete) setTimeout(() => process.exit(), 100).unref()
+  }
 }
 
 // A reader that closes the pipe early, such as `head`, has what it wanted.

@@ -1,0 +1,98 @@
+import { installationSecret } from '#admin/installation-secret.ts'
+import type { Config } from '#config.ts'
+import { createDecider } from '#decide.ts'
+import { createMask } from '#decision-log/mask.ts'
+import type { LogWriter } from '#decision-log/writer.ts'
+import type { FaultLines } from '#fault-lines.ts'
+import type { DecisionStep, Metrics } from '#http/metrics.ts'
+import { createFetchJwks } from '#identity/jwks-fetch.ts'
+import { createKeySets } from '#identity/key-sets.ts'
+import { createTokenCache } from '#identity/token-cache.ts'
+import { createVerify } from '#identity/verify.ts'
+import type { CacheStats } from '#lib/cache-stats.ts'
+import { systemClock } from '#lib/clock.ts'
+import { type ObserveTime, timed, timedAsync } from '#lib/timed.ts'
+import type { Decider } from '#model/decider.ts'
+import type { State } from '#model/state.ts'
+import { createEngine, type Engine } from '#policy/engine.ts'
+import { createEvaluate } from '#policy/evaluate.ts'
+import { createJudgePolicy } from '#policy/judge.ts'
+import { createMemo } from '#policy/memo.ts'
+import { createSlots } from '#policy/slots.ts'
+import { warmUp } from '#policy/warm-up.ts'
+import { faultText } from '#process-log.ts'
+import type { Telemetry } from '#telemetry/telemetry.ts'
+
+/** What stands around the decision path. */
+export interface Surroundings {
+  readonly state: State
+  readonly writer: LogWriter
+  readonly metrics: Metrics
+  readonly faults: FaultLines
+  /** Undefined unless something is exported. */
+  readonly telemetry: Telemetry | undefined
+}
+
+/** The decision path, and what is read from it. */
+export interface WiredDecider {
+  readonly decider: Decider
+  readonly engine: Engine
+  readonly caches: { readonly [name: string]: () => CacheStats }
+  /** Stops fetches of keys. */
+  close(): void
+}
+
+/**
+ * The decision path with each of its steps measured from outside.
+ * @throws when the policy engine does not tell a known allow from a known deny.
+ */
+export async function wireDecider(
+  config: Config,
+  { state, writer, metrics, faults, telemetry }: Surroundings,
+): Promise<WiredDecider> {
+  const engine = createEngine()
+  const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
+  const evaluate = createEvaluate(engine, memo, slots)
+  const keys = createKeySets({
+    // `http` is accepted on loopback only, where no other machine can answer.
+    fetch: createFetchJwks(true),
+    clock: systemClock,
+    onFault: (about, fault) => {
+      metrics.keysFault()
+      faults.report({ message: 'the keys of an issuer could not be fetched', about, fault })
+    },
+  })
+  const step = observeStep(metrics, telemetry)
+  const decider = createDecider({
+    clock: systemClock,
+    state,
+    freshnessMillisecondsMax: config.freshnessSeconds * 1000,
+    verify: timedAsync(createVerify({ keys, cache: tokens }), step('identity')),
+    judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
+    mask: createMask(await installationSecret(config.dataDirectory)),
+    log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
+    onFault: (error) =>
+      faults.report({ message: 'a request ended in a fault and was denied', fault: faultText(error) }),
+  })
+  if (!(await warmUp(engine, evaluate))) throw new Error('the policy engine does not answer its probe')
+  return {
+    decider: telemetry?.traced(decider) ?? decider,
+    engine,
+    caches: { token: () => tokens.stats(), slice: () => slots.stats(), answer: () => memo.stats() },
+    close: () => keys.close(),
+  }
+}
+
+function observeStep(
+  metrics: Metrics,
+  telemetry: Telemetry | undefined,
+): (name: DecisionStep) => ObserveTime {
+  return (name) => {
+    const measure: ObserveTime = (startedAt, endedAt) => metrics.step(name, (endedAt - startedAt) / 1000)
+    if (telemetry === undefined) return measure
+    return (startedAt, endedAt) => {
+      measure(startedAt, endedAt)
+      telemetry.step(name, startedAt, endedAt)
+    }
+  }
+}
