@@ -1,5 +1,4 @@
 import type { Logger } from 'pino'
-import { hashKey } from '#admin/keys.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
@@ -21,7 +20,7 @@ import { faultText } from '#process-log.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
-import { createAppendRows, registerWriter } from '#store/decisions.ts'
+import { createAppendRows, createQueryLog, registerWriter } from '#store/decisions.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
@@ -204,7 +203,7 @@ async function listen(
   }
   // The admin listener first: it is the last to close, so that probes see the drain.
   const admin = await start(
-    createAdminListener({ ...adminParts(config, parts), metrics }),
+    createAdminListener({ ...adminParts(config, logger, parts), metrics }),
     config.adminListen,
   )
   const extAuthz = await start(createExtAuthzListener(checks), config.extAuthzListen)
@@ -218,11 +217,15 @@ function addressUrl(host: string, port: number): string {
 
 function adminParts(
   config: Config,
+  logger: Logger,
   { feed, log, engine, store, db }: Parts,
 ): Omit<AdminListenerParts, 'metrics'> {
   return {
     readiness: () => readiness(config, feed, log, engine),
-    isAdminToken: async (token) => (await store.findAdminToken(hashKey(token))) !== undefined,
+    store,
+    log: createQueryLog(db),
+    onUnauthenticated: (count) => logger.warn({ count }, 'admin calls without a valid token'),
+    onFault: (error) => logger.error({ fault: faultText(error) }, 'an admin call ended in a fault'),
     status: () => ({
       database: db.kind,
       warnings: db.warnings,

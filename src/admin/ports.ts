@@ -83,8 +83,10 @@ export interface AdminStore {
   listAudit(filter: AuditFilter, page: Page): Promise<readonly AuditListing[]>
   hasTenant(tenant: TenantId): Promise<boolean>
   addTenant(tenant: TenantId): Promise<'added' | 'exists'>
+  /** By name; with `within` only those. */
   listTenants(
     page: Page,
+    within?: readonly TenantId[],
   ): Promise<
     readonly { readonly tenant: TenantId; readonly created_at: string; readonly state_version: number }[]
   >

@@ -1,7 +1,12 @@
 import { getRequestListener } from '@hono/node-server'
-import { Hono } from 'hono'
+import type { OpenAPIHono } from '@hono/zod-openapi'
+import { type AdminApiParts, adminOpenApi, createAdminApi, problemResponse, toProblem } from './admin/api.ts'
+import type { AdminEnv } from './admin/call.ts'
+import { docsRoutes } from './admin/docs.ts'
+import { Problem } from './admin/problem.ts'
 import { DEFAULT_LIMITS, type Listener } from './port.ts'
 import { createHttpListener } from './server.ts'
+import { countUnauthenticated } from './unauthenticated.ts'
 
 /** One thing that must be well before this server may decide. */
 export interface ReadinessCheck {
@@ -18,55 +23,64 @@ export interface Readiness {
 }
 
 /** What the admin listener is made of. */
-export interface AdminListenerParts {
+export interface AdminListenerParts extends Omit<AdminApiParts, 'onUnauthenticated'> {
   readonly readiness: () => Readiness
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
-  /** Whether a token, as it came, is a valid admin token. */
-  readonly isAdminToken: (token: string) => Promise<boolean>
-  /** What `/v1/status` tells an administrator. */
-  readonly status: () => object
+  /** Gets the number of calls without a valid token, at most every ten seconds. */
+  readonly onUnauthenticated: (count: number) => void
+  /** Told about every exception that became an answer with status 500. */
+  readonly onFault: (error: unknown) => void
 }
 
-const BEARER = /^bearer +([\x21-\x7e]{16,256})$/i
-
 /**
- * Health, metrics and status for operators; decides nothing. `/livez`, `/readyz` and `/metrics` are open, because probes and
- * scrapers carry no token: this listener belongs on loopback or a private network. Everything under `/v1` needs an admin token.
+ * Health, metrics and administration; decides nothing. `/livez`, `/readyz`, `/metrics`, `/openapi.json` and `/docs` are open,
+ * because probes and scrapers carry no token. Everything under `/v1` needs an admin token.
  */
 export function createAdminListener(parts: AdminListenerParts): Listener {
-  const handle = getRequestListener(adminRoutes(parts).fetch)
-  return createHttpListener(
+  const unauthenticated = countUnauthenticated(parts.onUnauthenticated)
+  const handle = getRequestListener(
+    adminRoutes({ ...parts, onUnauthenticated: () => unauthenticated.add() }).fetch,
+  )
+  const listener = createHttpListener(
     (incoming, outgoing) => void handle(incoming, outgoing),
     DEFAULT_LIMITS,
     () => undefined,
   )
+  return {
+    listen: listener.listen,
+    async close(graceMilliseconds) {
+      await listener.close(graceMilliseconds)
+      unauthenticated.close()
+    },
+  }
 }
 
 /** The routes of the admin listener. */
-export function adminRoutes({ readiness, metrics, isAdminToken, status }: AdminListenerParts): Hono {
-  const app = new Hono()
+export function adminRoutes(
+  parts: Omit<AdminListenerParts, 'onUnauthenticated'> & Pick<AdminApiParts, 'onUnauthenticated'>,
+): OpenAPIHono<AdminEnv> {
+  const { readiness, metrics } = parts
+  const app = createAdminApi(parts)
   app.get('/livez', (c) => c.json({ alive: true }))
   app.get('/readyz', (c) => {
     const answer = readiness()
     return c.json(answer, answer.ready ? 200 : 503)
   })
   app.get('/metrics', async (c) => c.body(await metrics.text(), 200, { 'content-type': metrics.contentType }))
-  app.use('/v1/*', async (c, next) => {
-    const token = BEARER.exec(c.req.header('authorization') ?? '')?.[1]
-    if (token !== undefined && (await isAdminToken(token))) return await next()
-    return c.json({ error: { code: 'http.unauthenticated', message: 'an admin token is needed' } }, 401, {
-      'www-authenticate': 'Bearer realm="warder-admin"',
-    })
+  const document = adminOpenApi(app)
+  app.get('/openapi.json', (c) => c.json(document))
+  app.route('/', docsRoutes())
+  app.notFound((c) => {
+    const problem = new Problem(404, 'http.not_found', 'there is nothing at this path; see /openapi.json')
+    if (c.req.path.startsWith('/v1/')) c.get('call').error = problem.code
+    return problemResponse(problem)
   })
-  app.get('/v1/status', (c) => c.json(status(), 200))
-  app.notFound((c) =>
-    c.json(
-      { error: { code: 'http.not_found', message: 'try /livez, /readyz, /metrics or /v1/status' } },
-      404,
-    ),
-  )
-  app.onError((_error, c) =>
-    c.json({ error: { code: 'internal.fault', message: 'the request failed' } }, 500),
-  )
+  app.onError((error, c) => {
+    const problem = toProblem(error)
+    const call: AdminEnv['Variables']['call'] | undefined = c.get('call')
+    if (call !== undefined) call.error = problem.code
+    if (problem.status === 500) parts.onFault(error)
+    return problemResponse(problem)
+  })
   return app
 }

@@ -24,10 +24,18 @@ export async function addTenant(writer: Writer, tenant: TenantId): Promise<'adde
 }
 
 /** Tenants by name. */
-export async function listTenants(sql: Sql, page: Page): ReturnType<AdminStore['listTenants']> {
+export async function listTenants(
+  sql: Sql,
+  page: Page,
+  within?: readonly TenantId[],
+): ReturnType<AdminStore['listTenants']> {
+  const visible =
+    within === undefined
+      ? sql``
+      : sql`and tenant in (select json_array_elements_text(${JSON.stringify(within)}::text::json))`
   const rows = await sql<{ tenant: TenantId; created_at: string; state_version: string }[]>`
     select tenant, ${instantText(sql, 'created_at')} as created_at, state_version::text from tenants
-    where tenant > ${page.after ?? ''} order by tenant limit ${limitOf(page)}`
+    where tenant > ${page.after ?? ''} ${visible} order by tenant limit ${limitOf(page)}`
   return rows.map((row) => ({ ...row, state_version: Number(row.state_version) }))
 }
 

@@ -1,80 +1,87 @@
-import { expect, test } from 'vitest'
-import { adminRoutes, createAdminListener } from '#http/admin-listener.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createAdminListener } from '#http/admin-listener.ts'
+import { createQueryLog } from '#store/decisions.ts'
 import { request } from '../support/raw-http.ts'
+import { openScene, type Scene } from './admin/scene.ts'
 
-const TOKEN = 'wat_0123456789abcdef'
-const parts = {
-  readiness: () => ({ ready: true, checks: [{ name: 'release', ok: true, detail: 'sha256:ab' }] }),
-  metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('warder_x 1\n') },
-  isAdminToken: (token: string) => Promise.resolve(token === TOKEN),
-  status: () => ({ version: '0.1.0' }),
+let scene: Scene
+beforeAll(async () => {
+  scene = await openScene()
+})
+afterAll(() => scene.close())
+
+const READY = { ready: true, checks: [{ name: 'release', ok: true, detail: 'sha256:ab' }] }
+
+function parts() {
+  return {
+    readiness: () => READY,
+    metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('warder_x 1\n') },
+    status: () => ({ version: '0.1.0' }),
+    store: scene.store,
+    log: createQueryLog(scene.database),
+    onUnauthenticated: (_count: number) => undefined,
+    onFault: () => undefined,
+  }
 }
-const app = adminRoutes(parts)
 
-test('/livez says that the process runs', async () => {
-  const answer = await app.request('/livez')
-  expect([answer.status, await answer.json()]).toEqual([200, { alive: true }])
-})
-
-test('/readyz gives each check, and 503 as long as one fails', async () => {
-  const ready = await app.request('/readyz')
-  expect([ready.status, await ready.json()]).toEqual([200, parts.readiness()])
-  const failing = { ready: false, checks: [{ name: 'database', ok: false, detail: 'no answer for 12 s' }] }
-  const answer = await adminRoutes({ ...parts, readiness: () => failing }).request('/readyz')
-  expect([answer.status, await answer.json()]).toEqual([503, failing])
-})
-
-test('/metrics is Prometheus text', async () => {
-  const answer = await app.request('/metrics')
-  expect([answer.headers.get('content-type'), await answer.text()]).toEqual([
+test('/livez, /readyz and /metrics are open, because probes carry no token', async () => {
+  const live = await scene.call('GET', '/livez')
+  expect([live.status, live.json]).toEqual([200, { alive: true }])
+  const ready = await scene.call('GET', '/readyz')
+  expect([ready.status, ready.json]).toEqual([200, READY])
+  const metrics = await scene.call('GET', '/metrics')
+  expect([metrics.headers.get('content-type'), metrics.text]).toEqual([
     'text/plain; version=0.0.4',
     'warder_x 1\n',
   ])
 })
 
-test('/v1/status needs an admin token', async () => {
-  const ask = (authorization?: string) =>
-    app.request('/v1/status', authorization === undefined ? {} : { headers: { authorization } })
-  for (const wrong of [
-    undefined,
-    TOKEN,
-    'Bearer x',
-    'Bearer wat_0123456789abcdeX',
-    `Bearer ${TOKEN}, Bearer ${TOKEN}`,
-  ]) {
-    const answer = await ask(wrong)
-    expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
-      401,
-      'Bearer realm="warder-admin"',
-    ])
-  }
-  const answer = await ask(`Bearer ${TOKEN}`)
-  expect([answer.status, await answer.json()]).toEqual([200, { version: '0.1.0' }])
-})
-
-test('an unknown path names the known ones, a fault names nothing', async () => {
-  const unknown = await app.request('/admin')
-  expect([unknown.status, await unknown.json()]).toEqual([
-    404,
-    { error: { code: 'http.not_found', message: 'try /livez, /readyz, /metrics or /v1/status' } },
-  ])
-  const broken = adminRoutes({
-    ...parts,
-    readiness: () => {
-      throw new Error('secret')
-    },
-  })
-  const fault = await broken.request('/readyz')
-  expect([fault.status, await fault.json()]).toEqual([
-    500,
-    { error: { code: 'internal.fault', message: 'the request failed' } },
-  ])
-})
-
-test('the listener speaks HTTP and stops', async () => {
-  const listener = createAdminListener(parts)
+test('/readyz is 503 as long as a check fails, over a real socket', async () => {
+  const failing = { ready: false, checks: [{ name: 'database', ok: false, detail: 'no answer for 12 s' }] }
+  const listener = createAdminListener({ ...parts(), readiness: () => failing })
   const { port } = await listener.listen('127.0.0.1', 0)
   const answer = await request(port, 'GET', '/readyz')
-  expect([answer.status, JSON.parse(answer.body)]).toEqual([200, parts.readiness()])
+  expect([answer.status, JSON.parse(answer.body)]).toEqual([503, failing])
   await listener.close(100)
+})
+
+test('calls without a token are counted, and one line tells how many', async () => {
+  const counts: number[] = []
+  const listener = createAdminListener({ ...parts(), onUnauthenticated: (count) => counts.push(count) })
+  const { port } = await listener.listen('127.0.0.1', 0)
+  for (let i = 0; i < 5; i++) expect((await request(port, 'GET', '/v1/tenants')).status).toBe(401)
+  await listener.close(100)
+  expect(counts).toEqual([1, 4])
+})
+
+test('an unknown path is a problem document, a fault names nothing and is reported', async () => {
+  const unknown = await scene.call('GET', '/admin')
+  expect([unknown.status, unknown.headers.get('content-type'), unknown.json]).toEqual([
+    404,
+    'application/problem+json',
+    {
+      type: 'about:blank',
+      title: 'not found',
+      status: 404,
+      detail: 'there is nothing at this path; see /openapi.json',
+      code: 'http.not_found',
+    },
+  ])
+  expect((await scene.call('GET', '/v1/nothing')).status).toBe(401)
+  const known = await scene.call('GET', '/v1/nothing', scene.tokens.viewer)
+  expect([known.status, known.json.code]).toEqual([404, 'http.not_found'])
+})
+
+test('the documentation works without the internet and runs nothing inline', async () => {
+  const page = await scene.call('GET', '/docs/')
+  expect(page.status).toBe(200)
+  expect(page.headers.get('content-security-policy')).toContain("default-src 'self'")
+  expect(page.headers.get('content-security-policy')).not.toContain('unsafe')
+  expect(page.text).not.toMatch(/<script>|<style|style=| on\w+=|https?:\/\//)
+  const sources = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '')
+  expect(sources).toHaveLength(3)
+  for (const source of sources) {
+    const answer = await scene.call('GET', source)
+    expect([answer.status, answer.text.length > 50]).toEqual([200, true])
+  }
 })

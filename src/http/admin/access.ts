@@ -1,0 +1,44 @@
+import type { AdminRole } from '#admin/roles.ts'
+
+/** What a call needs, beside a token that sees the tenant of its path. */
+export interface Access {
+  readonly role: AdminRole
+  /** Only tokens for all tenants: what it changes belongs to none. */
+  readonly allTenants?: true
+  /** Longest body. Default 64 KiB. */
+  readonly bodyBytesMax?: number
+}
+
+/** A pushed folder or an imported registry file. */
+const LARGE = 16 * 1_048_576
+
+/** Who may do what: every route of the admin API, once. */
+export const ACCESS = {
+  'GET /v1/status': { role: 'viewer' },
+  'GET /v1/tenants': { role: 'viewer' },
+  'POST /v1/tenants': { role: 'admin', allTenants: true },
+  'GET /v1/tenants/{tenant}/gateways': { role: 'viewer' },
+  'POST /v1/tenants/{tenant}/gateways': { role: 'operator' },
+  'POST /v1/tenants/{tenant}/gateways/{name}/rotate': { role: 'operator' },
+  'POST /v1/tenants/{tenant}/gateways/{name}/revoke': { role: 'operator' },
+  'GET /v1/tenants/{tenant}/issuers': { role: 'viewer' },
+  'PUT /v1/tenants/{tenant}/issuers': { role: 'operator' },
+  'DELETE /v1/tenants/{tenant}/issuers': { role: 'operator' },
+  'GET /v1/tenants/{tenant}/entities': { role: 'viewer' },
+  'POST /v1/tenants/{tenant}/entities/import': { role: 'operator', bodyBytesMax: LARGE },
+  'POST /v1/tenants/{tenant}/entities/remove': { role: 'operator' },
+  'GET /v1/tenants/{tenant}/releases': { role: 'viewer' },
+  'POST /v1/tenants/{tenant}/releases': { role: 'author', bodyBytesMax: LARGE },
+  'GET /v1/tenants/{tenant}/releases/{release}': { role: 'viewer' },
+  'POST /v1/tenants/{tenant}/releases/{release}/activate': { role: 'approver' },
+  'POST /v1/tenants/{tenant}/rollback': { role: 'approver' },
+  'GET /v1/tenants/{tenant}/decisions': { role: 'viewer' },
+  'GET /v1/tenants/{tenant}/decisions/{id}': { role: 'viewer' },
+  'GET /v1/tokens': { role: 'admin' },
+  'POST /v1/tokens': { role: 'admin' },
+  'POST /v1/tokens/{name}/revoke': { role: 'admin' },
+  'GET /v1/audit': { role: 'operator' },
+} as const satisfies Record<string, Access>
+
+/** Method and path of a route of the admin API. */
+export type RouteKey = keyof typeof ACCESS

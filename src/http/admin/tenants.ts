@@ -1,0 +1,42 @@
+import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { addTenant } from '#admin/tenants.ts'
+import type { AdminEnv } from './call.ts'
+import { unwrap } from './problem.ts'
+import type { At } from './route.ts'
+import { body, json, PROBLEMS, pageOf, pageQuery, readPage } from './shapes.ts'
+
+const tenant = z
+  .object({ tenant: z.string(), created_at: z.string(), state_version: z.int() })
+  .openapi('Tenant')
+
+/** Tenants: the isolation units. */
+export function tenantRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
+  const list = createRoute({
+    ...at('GET /v1/tenants'),
+    summary: 'List the tenants that the token may see, by name',
+    request: { query: pageQuery },
+    responses: { ...PROBLEMS, 200: json(pageOf(tenant), 'Tenants.') },
+  })
+  app.openapi(list, async (c) => {
+    const { token } = c.get('call')
+    const store = c.get('store')
+    const page = await readPage(
+      c.req.valid('query'),
+      (asked) => store.listTenants(asked, token.tenants ?? undefined),
+      (row) => row.tenant,
+    )
+    return c.json(page, 200)
+  })
+
+  const add = createRoute({
+    ...at('POST /v1/tenants'),
+    summary: 'Add a tenant',
+    request: { body: body(z.strictObject({ tenant: z.string() })) },
+    responses: { ...PROBLEMS, 201: json(z.object({ tenant: z.string() }), 'The tenant is there.') },
+  })
+  app.openapi(add, async (c) => {
+    const { tenant: name } = c.req.valid('json')
+    c.get('call').target = name.slice(0, 200)
+    return c.json(unwrap(await addTenant(c.get('store'), name)), 201)
+  })
+}

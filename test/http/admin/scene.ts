@@ -1,0 +1,98 @@
+import { hashKey, newAdminToken } from '#admin/keys.ts'
+import type { AdminStore } from '#admin/ports.ts'
+import { ADMIN_ROLES, type AdminRole } from '#admin/roles.ts'
+import { adminRoutes } from '#http/admin-listener.ts'
+import type { TenantId } from '#model/ids.ts'
+import { createAdminStore } from '#store/admin-store.ts'
+import { createQueryLog } from '#store/decisions.ts'
+import { openTestDatabase, type TestDatabase } from '../../support/database.ts'
+
+/** An answer with its parsed body. */
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into every kind of answer
+  readonly json: any
+}
+
+/** The admin API on a database of its own, with the tenants `acme` and `globex` and a token for each role. */
+export interface Scene {
+  readonly database: TestDatabase
+  readonly store: AdminStore
+  /** Tokens for all tenants. */
+  readonly tokens: { readonly [role in AdminRole]: string }
+  /** Tokens for `acme` alone. */
+  readonly acme: { readonly [role in AdminRole]: string }
+  readonly unauthenticated: () => number
+  readonly faults: unknown[]
+  call(method: string, path: string, token?: string, body?: unknown, headers?: object): Promise<Answer>
+  close(): Promise<void>
+}
+
+/** Opens a scene. */
+export async function openScene(): Promise<Scene> {
+  const database = await openTestDatabase()
+  const store = createAdminStore(database)
+  for (const tenant of ['acme', 'globex']) await store.addTenant(tenant as TenantId)
+  let unauthenticated = 0
+  const faults: unknown[] = []
+  const app = adminRoutes({
+    readiness: () => ({ ready: true, checks: [{ name: 'release', ok: true, detail: 'sha256:ab' }] }),
+    metrics: { contentType: 'text/plain; version=0.0.4', text: () => Promise.resolve('warder_x 1\n') },
+    status: () => ({ version: '0.1.0' }),
+    store,
+    log: createQueryLog(database),
+    onUnauthenticated: () => unauthenticated++,
+    onFault: (error) => faults.push(error),
+  })
+  return {
+    database,
+    store,
+    tokens: await tokensFor(store, 'all', null),
+    acme: await tokensFor(store, 'acme', ['acme' as TenantId]),
+    unauthenticated: () => unauthenticated,
+    faults,
+    async call(method, path, token, body, headers = {}) {
+      const answer = await app.request(path, {
+        method,
+        headers: {
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      })
+      const text = await answer.text()
+      const isJson = /json/.test(answer.headers.get('content-type') ?? '')
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        text,
+        json: isJson ? JSON.parse(text) : undefined,
+      }
+    },
+    close: () => database.close(),
+  }
+}
+
+async function tokensFor(
+  store: AdminStore,
+  prefix: string,
+  tenants: readonly TenantId[] | null,
+): Promise<{ readonly [role in AdminRole]: string }> {
+  const made: [AdminRole, string][] = []
+  for (const role of ADMIN_ROLES) {
+    const { key, hint } = newAdminToken()
+    await store.addAdminToken({
+      name: `${prefix}-${role}`,
+      role,
+      tenants,
+      hash: hashKey(key),
+      hint,
+      expiresAt: null,
+    })
+    made.push([role, key])
+  }
+  return Object.fromEntries(made) as { readonly [role in AdminRole]: string }
+}
