@@ -43,8 +43,15 @@ export const tenants = warder.table(
     tenant: identifier('tenant').primaryKey(),
     stateVersion: version('state_version').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
+    /** Days that log rows are kept; null: for ever. */
+    retentionDays: integer('retention_days'),
+    /** Names of arguments and properties whose values the log masks, beside those that are masked everywhere. */
+    maskFields: json('mask_fields'),
   },
-  (table) => [index('tenants_state_version').on(table.stateVersion)],
+  (table) => [
+    index('tenants_state_version').on(table.stateVersion),
+    check('tenants_retention_days', sql`${table.retentionDays} between 1 and 36500`),
+  ],
 )
 
 /** Registered gateways. A name is never used again, so that log rows stay unambiguous. */
@@ -232,16 +239,39 @@ export const writers = warder.table('writers', {
   startedAt: instant('started_at').notNull().defaultNow(),
 })
 
+/** The newest row of each writer's chain; a trigger of `decisions` keeps it, so rows cut off at the end are missed. */
+export const chainHeads = warder.table('chain_heads', {
+  writer: identifier('writer').primaryKey(),
+  sequence: version('sequence').notNull(),
+  hash: text('hash').notNull(),
+})
+
 /**
- * The decision log, insert only (by grants and by a trigger). `json` rather than `jsonb`: the text is kept as written,
- * which hash chain and replay rely on. The tenant is what was asked for, so it references nothing.
+ * What retention took out of the log, so that a check of the chains can tell it from tampering. Insert only, and a hash
+ * chain of its own. `runs`: `[first sequence, last sequence, previous hash of the first, hash of the last]` each.
+ */
+export const removals = warder.table('removals', {
+  id: version('id').primaryKey(),
+  writer: identifier('writer').notNull(),
+  rows: version('rows').notNull(),
+  runs: json('runs').notNull(),
+  removedAt: instant('removed_at').notNull().defaultNow(),
+  previousHash: text('previous_hash').notNull(),
+  hash: text('hash').notNull(),
+})
+
+/**
+ * The decision log, insert only (by grants and by triggers), partitioned by `decided_at` into weeks (made by
+ * `make_log_partition`). `json` rather than `jsonb`: the text is kept as written, which hash chain and replay rely on.
+ * The tenant is what was asked for, so it references nothing. Unique keys of a partitioned table hold its partition key;
+ * that a place in a chain is taken only once is up to the trigger that keeps `chain_heads`.
  */
 export const decisions = warder.table(
   'decisions',
   {
     tenant: identifier('tenant').notNull(),
     decidedAt: instant('decided_at').notNull(),
-    decisionId: uuid('decision_id').primaryKey(),
+    decisionId: uuid('decision_id').notNull(),
     decision: text('decision').notNull(),
     reason: identifier('reason').notNull(),
     reasons: json('reasons').notNull(),
@@ -269,7 +299,11 @@ export const decisions = warder.table(
   },
   (table) => [
     check('decisions_decision', sql`${table.decision} in ('allow', 'deny')`),
-    unique('decisions_writer_sequence').on(table.writer, table.sequence),
+    unique('decisions_decision_id').on(table.decisionId, table.decidedAt),
+    unique('decisions_writer_sequence').on(table.writer, table.sequence, table.decidedAt),
+    index('decisions_request_id')
+      .on(table.requestId, table.decidedAt)
+      .where(sql`${table.requestId} is not null`),
     index('decisions_tenant_time').on(table.tenant, table.decidedAt, table.decisionId),
     // For operators who look across all tenants; the only index here that does not begin with the tenant.
     index('decisions_time').on(table.decidedAt, table.decisionId),
