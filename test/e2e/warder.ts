@@ -35,7 +35,7 @@ export interface Warder {
   remove(): Promise<void>
 }
 
-const NODE = './node_modules/.bin/node'
+const NODE = process.execPath
 const READY_MILLISECONDS = 60_000
 const CLI_MILLISECONDS = 60_000
 
@@ -90,7 +90,12 @@ export async function startWarder(settings: Readonly<Record<string, string>> = {
       rmSync(dataDir, { recursive: true, force: true })
     },
   }
-  await warder.start()
+  try {
+    await warder.start()
+  } catch (error) {
+    await warder.remove()
+    throw error
+  }
   return warder
 }
 
