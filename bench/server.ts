@@ -20,6 +20,7 @@ import type { Database } from '#store/database.ts'
 import { createAppendRows, registerWriter } from '#store/decisions.ts'
 import { joinEmbeddedPostgres } from '#store/embedded-postgres.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
+import { openStateSeen } from '#store/state-seen.ts'
 import { openBenchDatabase, TENANT } from './database.ts'
 import { decideInLoop } from './in-process.ts'
 import type { Answer, LogSetting, Question, ServerSettings } from './protocol.ts'
@@ -34,6 +35,7 @@ const server = await joinEmbeddedPostgres({
 })
 const db = await openBenchDatabase(server, settings.database)
 const feed = await openStateFeed(db, {
+  seen: await openStateSeen(settings.dataDirectory, report),
   assembleRelease,
   applyEntities,
   emptyRegistry,

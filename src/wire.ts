@@ -22,6 +22,7 @@ import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, createQueryLog, registerWriter } from '#store/decisions.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
+import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { wireDecider } from '#wire-decider.ts'
@@ -80,7 +81,12 @@ async function open(
   const store = createAdminStore(db)
   const demo = await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
 
+  const seen = await openStateSeen(config.dataDirectory, (error) =>
+    faults.report({ message: 'the state version could not be remembered', fault: faultText(error) }),
+  )
+  opened.push(() => seen.close())
   const feed = await openStateFeed(db, {
+    seen,
     assembleRelease,
     applyEntities,
     emptyRegistry,
@@ -236,15 +242,23 @@ function adminParts(
   }
 }
 
-/** Ready: the policy engine tells allow from deny, the state is fresh, and rows reach the database. */
+/** Ready: the policy engine tells allow from deny, the state is fresh and not that of an old backup, and rows reach the database. */
 function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine): Readiness {
   const ageSeconds = feed.state.ageMilliseconds() / 1000
+  const rolledBack = feed.state.rolledBack()
   const checks = [
     { name: 'engine', ok: engine.probe(), detail: 'a known allow and a known deny' },
     {
       name: 'state',
       ok: ageSeconds <= config.freshnessSeconds,
       detail: `confirmed ${ageSeconds.toFixed(1)} s ago, at most ${config.freshnessSeconds} s`,
+    },
+    {
+      name: 'backup',
+      ok: rolledBack === undefined,
+      detail: rolledBack
+        ? `state version ${rolledBack.seen} was seen, the database had ${rolledBack.found}: \`warder state acknowledge\``
+        : 'the database is not older than it was',
     },
     { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
   ]

@@ -31,7 +31,13 @@ async function decideDuring(world: World, change: (before: TenantState) => Tenan
   }
   const decider = createDecider({
     clock: () => NOON,
-    state: { tenant: () => tenant, gatewayByKeyHash: () => undefined, refreshedAt: NOON, ageMilliseconds: () => 0 },
+    state: {
+      tenant: () => tenant,
+      gatewayByKeyHash: () => undefined,
+      refreshedAt: NOON,
+      ageMilliseconds: () => 0,
+      rolledBack: () => undefined,
+    },
     freshnessMillisecondsMax: 10_000,
     verify: async () => {
       tenant = change(tenant)

@@ -5,7 +5,7 @@ import type { AuthorizationRequest } from '#model/request.ts'
 import type { State } from '#model/state.ts'
 
 /**
- * What stops a request before any cryptography: a replica that could not refresh its state for longer than
+ * What stops a request before any cryptography: a database that is older than it was, a replica that could not refresh its state for longer than
  * `freshnessMillisecondsMax`, and a tenant that does not exist.
  */
 export function guardBefore(
@@ -14,6 +14,13 @@ export function guardBefore(
   state: State,
   freshnessMillisecondsMax: number,
 ): Stop | undefined {
+  const rolledBack = state.rolledBack()
+  if (rolledBack !== undefined)
+    return {
+      code: 'state.rolled_back',
+      message: REASONS['state.rolled_back'],
+      detail: `state version ${rolledBack.seen} was seen, the database has ${rolledBack.found}`,
+    }
   const age = state.ageMilliseconds()
   if (!(age <= freshnessMillisecondsMax))
     return {

@@ -62,6 +62,7 @@ export const REASONS = {
   'obligation.unsupported': 'the gateway can not carry out a required obligation',
   'obligation.conflict': 'the obligations of the matching policies contradict each other',
   'state.stale': 'the policy state could not be refreshed in time',
+  'state.rolled_back': 'the policy state is older than it was; an operator must acknowledge that',
   'log.unavailable': 'the decision could not be logged',
   'log.overflow': 'the decision log can not keep up',
   'internal.fault': 'an internal fault; the request was denied',

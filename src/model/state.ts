@@ -16,6 +16,14 @@ export interface TenantState {
   readonly issuers: readonly Issuer[]
 }
 
+/** A database that is older than it was: a backup came back, and what was revoked since may be valid in it. */
+export interface RolledBack {
+  /** The highest state version that was seen. */
+  readonly seen: number
+  /** The version that the database had when it was noticed. */
+  readonly found: number
+}
+
 /** The replica's view of the database. */
 export interface State {
   tenant(id: TenantId): TenantState | undefined
@@ -25,4 +33,6 @@ export interface State {
   readonly refreshedAt: EpochMilliseconds
   /** How long ago that was, by the wall clock or by the monotonic one, whichever says longer: a clock set back keeps nothing fresh. */
   ageMilliseconds(): number
+  /** Set from when the database turned out to be older than it was until an operator acknowledges that; nothing is allowed meanwhile. */
+  rolledBack(): RolledBack | undefined
 }

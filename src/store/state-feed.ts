@@ -1,9 +1,10 @@
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
-import type { State, TenantState } from '#model/state.ts'
+import type { RolledBack, State, TenantState } from '#model/state.ts'
 import { listenForChanges } from './change-listener.ts'
 import type { Database } from './database.ts'
 import { codeOf, withDeadline } from './faults.ts'
+import type { Position, StateSeen } from './state-seen.ts'
 import { type Assembly, type KeyedGateway, type LoadedTenant, loadTenant } from './tenant-loader.ts'
 
 /** What the feed needs beside the database. */
@@ -11,6 +12,8 @@ export interface FeedParts extends Assembly {
   readonly clock: Clock
   /** How often the database is asked, notified or not. Default of the configuration: 500. */
   readonly pollMilliseconds: number
+  /** What this installation has seen, also before it was restarted. */
+  readonly seen: StateSeen
   /** Told of everything that went wrong; the feed goes on. */
   readonly onFault: (error: unknown) => void
 }
@@ -23,11 +26,6 @@ export interface StateFeed {
   /** How many tenants keep an older release because the active one is broken, and how many can't be loaded at all. */
   troubled(): { readonly broken: number; readonly failing: number }
   close(): Promise<void>
-}
-
-interface Position {
-  readonly database: string
-  readonly version: number
 }
 
 const STATEMENT_MILLISECONDS = 10_000
@@ -46,7 +44,8 @@ const RETRY_BROKEN_MILLISECONDS = 5_000
  *
  * A tenant's state is built completely beside the old one and then replaced as a whole. `refreshedAt` is the time before
  * the question whose answer said that nothing newer exists; it stands still while the database can't be asked, and when
- * it answers with an older version than it did before (a restored backup): what was revoked must not come back.
+ * it answers with an older version than was ever seen (a restored backup): what was revoked must not come back. Then
+ * `rolledBack` says so until an operator acknowledges it, and everything is read anew.
  *
  * @throws when the first load fails.
  */
@@ -72,6 +71,8 @@ class Feed implements State {
   /** The same instant on the clock that nobody sets. */
   #confirmedAt = Number.NEGATIVE_INFINITY
   #position: Position | undefined
+  #rolledBack: RolledBack | undefined
+  #acknowledgement: string | undefined
   readonly #tenants = new Map<TenantId, LoadedTenant>()
   readonly #keys = new Map<string, KeyedGateway>()
   /** Tenants whose active release is broken, and when it was last tried. */
@@ -109,6 +110,10 @@ class Feed implements State {
 
   ageMilliseconds(): number {
     return Math.max(performance.now() - this.#confirmedAt, this.#parts.clock() - this.#refreshedAt)
+  }
+
+  rolledBack(): RolledBack | undefined {
+    return this.#rolledBack
   }
 
   tenant(id: TenantId): TenantState | undefined {
@@ -162,21 +167,33 @@ class Feed implements State {
     const askedAt = this.#parts.clock()
     const startedAt = performance.now()
     const position = await this.#within(this.#readPosition())
+    await this.#compare(position)
     const before = this.#position
-    if (
-      before !== undefined &&
-      (position.database !== before.database || position.version < before.version)
-    ) {
-      throw new Error(
-        `the database went back from state version ${before.version} to ${position.version}; ` +
-          'it may lack revocations: restart to accept it',
-      )
-    }
-    if (position.version !== before?.version) await this.#loadChanged(before?.version ?? -1)
+    if (position.version !== before?.version) await this.#loadChanged(before?.version)
     await this.#retryTroubled()
     this.#position = position
     this.#refreshedAt = askedAt
     this.#confirmedAt = startedAt
+  }
+
+  /** @throws when what the database says now must not replace what is known */
+  async #compare(position: Position): Promise<void> {
+    const before = this.#position
+    if (before !== undefined && position.database !== before.database) {
+      throw new Error('this is another database than before: restart to accept it')
+    }
+    const { rolledBack, acknowledgement } = await this.#parts.seen.compare(position)
+    this.#rolledBack = rolledBack
+    if (rolledBack !== undefined) {
+      const error = new Error(
+        `the database went back from state version ${rolledBack.seen} to ${rolledBack.found}; ` +
+          'it may lack revocations: accept it with `warder state acknowledge`',
+      )
+      // A server that starts needs a state to answer from, even if every answer is no.
+      if (before !== undefined) throw error
+      this.#parts.onFault(error)
+    } else if (acknowledgement !== this.#acknowledgement) this.#position = undefined
+    this.#acknowledgement = acknowledgement
   }
 
   async #readPosition(): Promise<Position> {
@@ -186,13 +203,15 @@ class Feed implements State {
     return { database: row.database, version: Number(row.version) }
   }
 
-  async #loadChanged(since: number): Promise<void> {
+  /** Without `since` everything, and what is not there any more is forgotten. */
+  async #loadChanged(since: number | undefined): Promise<void> {
     const changed = await this.#within(
       this.#sql<{ tenant: TenantId }[]>`
-        select tenant from tenants where state_version > ${since} order by state_version`.then(
+        select tenant from tenants where state_version > ${since ?? -1} order by state_version`.then(
         (rows) => rows,
       ),
     )
+    if (since === undefined) this.#forgetAllBut(new Set(changed.map(({ tenant }) => tenant)))
     // A few at once, so that one large import does not hold up what another tenant revoked.
     const waiting = changed.values()
     const lanes = Array.from({ length: LOADING_AT_ONCE }, async () => {
@@ -244,8 +263,16 @@ class Feed implements State {
     this.#failing.set(tenant, since)
     this.#parts.onFault(new Error(`tenant \`${tenant}\` can't be loaded`, { cause }))
     if (now - since < FAILING_MILLISECONDS_MAX) return
+    this.#forget(tenant)
+  }
+
+  #forget(tenant: TenantId): void {
     for (const hash of this.#tenants.get(tenant)?.gateways.keys() ?? []) this.#keys.delete(hash)
     this.#tenants.delete(tenant)
+  }
+
+  #forgetAllBut(kept: ReadonlySet<TenantId>): void {
+    for (const tenant of this.#tenants.keys()) if (!kept.has(tenant)) this.#forget(tenant)
   }
 
   /** When no answer comes in time, the connection is replaced. */

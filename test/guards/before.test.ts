@@ -12,6 +12,7 @@ function stateOf(ageMilliseconds: number): State {
     gatewayByKeyHash: () => undefined,
     refreshedAt: NOW,
     ageMilliseconds: () => ageMilliseconds,
+    rolledBack: () => undefined,
   }
 }
 
@@ -29,6 +30,15 @@ test.each([5_001, Number.POSITIVE_INFINITY, Number.NaN])(
       })
   },
 )
+
+test('state that is older than what was seen denies, however fresh it is', () => {
+  const state = { ...stateOf(0), rolledBack: () => ({ seen: 7, found: 5 }) }
+  expect(guardBefore(request(), gateway(), state, 5_000)).toMatchObject({
+    code: 'state.rolled_back',
+    message: 'the policy state is older than it was; an operator must acknowledge that',
+    detail: 'state version 7 was seen, the database has 5',
+  })
+})
 
 test('an unknown tenant and one of another gateway are the same bytes', () => {
   const state = stateOf(0)

@@ -23,6 +23,7 @@ import { createAppendRows } from '#store/decisions.ts'
 import { serverFolders, socketPath } from '#store/postgres-folders.ts'
 import { isProcessAlive } from '#store/process-lock.ts'
 import { openStateFeed } from '#store/state-feed.ts'
+import { openStateSeen } from '#store/state-seen.ts'
 import { logRow, newTenant } from '../support/store-samples.ts'
 
 const CLIENT = fileURLToPath(new URL('../support/embedded-client.ts', import.meta.url))
@@ -196,6 +197,7 @@ describe('the running server', () => {
     const store = createAdminStore(db)
     const faults: unknown[] = []
     const feed = await openStateFeed(db, {
+      seen: await openStateSeen(dataDir, (error) => faults.push(error)),
       assembleRelease,
       emptyRegistry,
       applyEntities,

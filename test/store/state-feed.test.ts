@@ -1,17 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type EpochMilliseconds, systemClock } from '#lib/clock.ts'
 import type { ReleaseId } from '#model/ids.ts'
 import { assembleRelease } from '#policy/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type FeedParts, openStateFeed } from '#store/state-feed.ts'
+import { acknowledgePosition, openStateSeen, type StateSeen } from '#store/state-seen.ts'
 import { stateFeedContract, withinASecond } from '../contracts/state-feed.contract.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { agent, newTenant, release } from '../support/store-samples.ts'
 
+let dataDirectory = ''
+let seen: StateSeen
+const folders: string[] = []
+
+/** Test databases are copies of one template, so they share their identity. */
+async function openSeen(): Promise<{ readonly folder: string; readonly seen: StateSeen }> {
+  const folder = mkdtempSync(join(tmpdir(), 'warder-feed-'))
+  folders.push(folder)
+  return { folder, seen: await openStateSeen(folder, () => undefined) }
+}
+
+beforeEach(async () => {
+  ;({ folder: dataDirectory, seen } = await openSeen())
+})
+
+afterEach(() => seen.close())
+
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true })
+})
+
 function parts(changed: Partial<FeedParts> = {}): FeedParts {
   return {
+    seen,
     assembleRelease,
     emptyRegistry,
     applyEntities,
@@ -40,6 +66,7 @@ describe.each([
     const feed = await openStateFeed(
       db,
       parts({
+        ...(await openSeen()),
         pollMilliseconds,
         onFault: (error) => faults.push(error),
         assembleRelease: async (header, batches) => {
@@ -93,17 +120,53 @@ test('a feed that opens later has everything, and the same versions', async () =
   await db.close()
 })
 
-test('a database that went back to an older version is not believed', async () => {
+/** A database that went back one version, and what the feed says about it. */
+async function rolledBackFeed() {
   const db = await openTestDatabase()
   const faults: unknown[] = []
-  await createAdminStore(db).addTenant(newTenant())
+  const tenant = newTenant()
+  await createAdminStore(db).addTenant(tenant)
   const feed = await openStateFeed(db, parts({ onFault: (error) => faults.push(error) }))
   await db.owner`update state set version = version - 1`
   await withinASecond(() => faults.length > 0)
+  return { db, faults, tenant, feed }
+}
+
+test('a database that went back to an older version is not believed', async () => {
+  const { db, faults, feed } = await rolledBackFeed()
   expect(String(faults[0])).toContain('the database went back from state version 1 to 0')
+  expect(feed.state.rolledBack()).toEqual({ seen: 1, found: 0 })
   const stopped = feed.state.refreshedAt
   await sleep(250)
   expect(feed.state.refreshedAt).toBe(stopped)
+  await feed.close()
+  await db.close()
+})
+
+test('a restart does not make an older database believable, nor do changes made to it', async () => {
+  const { db, feed } = await rolledBackFeed()
+  await feed.close()
+  for (let version = 0; version < 3; version++) {
+    const again = await openStateFeed(db, parts())
+    expect(again.state.rolledBack()).toEqual({ seen: 1, found: 0 })
+    await again.close()
+    await createAdminStore(db).addTenant(newTenant())
+  }
+  await db.close()
+})
+
+test('an older database counts once it is acknowledged, and what it lacks is forgotten', async () => {
+  const { db, tenant, feed } = await rolledBackFeed()
+  const kept = newTenant()
+  await createAdminStore(db).addTenant(kept)
+  await db.owner`delete from tenants where tenant = ${tenant}`
+  const [row] = await db.sql<
+    { database: string; version: string }[]
+  >`select database::text, version::text from state`
+  const position = { database: row?.database ?? '', version: Number(row?.version) }
+  expect(await acknowledgePosition(dataDirectory, position)).toEqual({ seen: 1, found: 0 })
+  await withinASecond(() => feed.state.rolledBack() === undefined && feed.state.tenant(kept) !== undefined)
+  expect(feed.state.tenant(tenant)).toBeUndefined()
   await feed.close()
   await db.close()
 })

@@ -136,6 +136,7 @@ function stateOf(tenant: TenantState): State {
     gatewayByKeyHash: () => undefined,
     refreshedAt: NOON,
     ageMilliseconds: () => 0,
+    rolledBack: () => undefined,
   }
 }
 
