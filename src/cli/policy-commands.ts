@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { activateRelease, pushRelease } from '#admin/push-release.ts'
 import type { CompileOutcome } from '#policy/compile/compile.ts'
-import { compileDirectory } from './compile.ts'
+import { type CompileFlags, compileDirectory, strictOption } from './compile.ts'
 import type { CliContext } from './context.ts'
 import { renderDiagnostic } from './diagnostic.ts'
 import { CliFailure, EXIT, fromAdmin } from './failure.ts'
@@ -31,10 +31,11 @@ function addCheck(policy: Command, context: CliContext): void {
   policy
     .command('check')
     .addArgument(folderArgument())
+    .addOption(strictOption())
     .description('parse, guard, validate strictly and run the tests; changes nothing')
-    .action(async (directory: string, _: unknown, command: Command) => {
+    .action(async (directory: string, flags: CompileFlags, command: Command) => {
       const output = context.output(command)
-      const outcome = await compileDirectory(directory, output)
+      const outcome = await compileDirectory(directory, output, flags)
       printFindings(outcome, output)
       const tests = outcome.tests ?? { total: 0, passed: 0, failures: [] }
       const summary = outcome.ok
@@ -49,10 +50,11 @@ function addTest(policy: Command, context: CliContext): void {
   policy
     .command('test')
     .addArgument(folderArgument())
+    .addOption(strictOption())
     .description('run tests/*.json of the folder and print each failure')
-    .action(async (directory: string, _: unknown, command: Command) => {
+    .action(async (directory: string, flags: CompileFlags, command: Command) => {
       const output = context.output(command)
-      const outcome = await compileDirectory(directory, output)
+      const outcome = await compileDirectory(directory, output, flags)
       const { tests } = outcome
       if (tests === undefined) printFindings(outcome, output)
       else {
@@ -72,16 +74,17 @@ function addPush(policy: Command, context: CliContext): void {
     .addArgument(folderArgument())
     .requiredOption('--tenant <tenant>', 'tenant that gets the release')
     .option('--activate', 'make it the active release at once')
+    .addOption(strictOption())
     .description('compile the folder and store it as an immutable release')
     .action(
       async (
         directory: string,
-        flags: { readonly tenant: string; readonly activate?: boolean },
+        flags: CompileFlags & { readonly tenant: string; readonly activate?: boolean },
         command: Command,
       ) => {
         const output = context.output(command)
         const { tenant, activate = false } = flags
-        const outcome = await compileDirectory(directory, output)
+        const outcome = await compileDirectory(directory, output, flags)
         printFindings(outcome, output)
         if (!outcome.ok) throw notCompiled(outcome, output)
         const { release, warnings } = outcome

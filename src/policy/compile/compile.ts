@@ -6,6 +6,7 @@ import { EngineFailure } from './engine.ts'
 import { type PlacedTest, readTests } from './folder-tests.ts'
 import { LIMITS } from './limits.ts'
 import { lintGuardrail } from './lint-guardrail.ts'
+import { lintRelease } from './lint-release.ts'
 import { namesWarder } from './merge-schema.ts'
 import { type CompiledPolicy, compilePolicy, entitiesOf } from './policy-record.ts'
 import { compareText, releaseId, sortedByName } from './release-id.ts'
@@ -108,10 +109,11 @@ class Compilation {
     if (schema?.ok) this.#validate(named, guardrails, schema)
     const records = [...policies, ...guardrails].flatMap(({ record }) => record ?? [])
     if (this.#hasErrors()) return { ok: false, diagnostics: this.sorted() }
+    const model = schema?.ok ? schema.model : undefined
+    this.#diagnostics.push(...lintRelease(policies, { vocabulary, schema: model }))
     const schemaText = schema?.ok ? schema.text() : undefined
     const report = this.#runTests(tests, records, schemaText)
     if (this.#hasErrors()) return { ok: false, diagnostics: this.sorted(), tests: report }
-    const model = schema?.ok ? schema.model : undefined
     return {
       ok: true,
       release: this.#release(vocabulary, records, schemaText, model),

@@ -1,4 +1,5 @@
 import type { SourceFile } from '#model/release.ts'
+import { LINT_CODES } from './lint-rules.ts'
 
 /** Every diagnostic code of the compiler with what it means. Codes are API: never renamed or reused. */
 export const DIAGNOSTIC_CODES = {
@@ -48,9 +49,10 @@ export const DIAGNOSTIC_CODES = {
   'test.syntax': 'the test file is not valid JSON',
   'test.invalid': 'the test has a field that is wrong or missing',
   'test.failed': 'the test expects another decision',
+  ...LINT_CODES,
 } as const
 
-/** A stable code of the compiler: `policy.xxx`, `schema.xxx` or `test.xxx`. */
+/** A stable code of the compiler: `policy.xxx`, `schema.xxx`, `test.xxx` or `lint.xxx`. */
 export type DiagnosticCode = keyof typeof DIAGNOSTIC_CODES
 
 /** One finding of the compiler, pointing at the author's text. */

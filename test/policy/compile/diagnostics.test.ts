@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { DIAGNOSTIC_CODES, type DiagnosticCode } from '#policy/compile/diagnostic.ts'
 import { LIMITS } from '#policy/compile/limits.ts'
+import { LINT_RULES } from '#policy/compile/lint-rules.ts'
 import { findings } from './fixture.ts'
 
 type Files = Readonly<Record<string, string>>
@@ -373,8 +374,9 @@ const CASES: readonly Case[] = [
   },
 ]
 
-/** Codes that only a worker or a dead engine can give; their tests stand elsewhere. */
-const ELSEWHERE: readonly DiagnosticCode[] = [
+/** Rules of the linter, and codes that only a worker or a dead engine can give; their tests stand elsewhere. */
+const ELSEWHERE: readonly string[] = [
+  ...Object.keys(LINT_RULES),
   'policy.engine_failure',
   'policy.compile_timeout',
   'policy.compile_crashed',
