@@ -11,6 +11,7 @@ export interface Sink {
 export interface CliSettings {
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
+  readonly adminListen: { readonly host: string; readonly port: number }
 }
 
 /** One reason why the environment can't be used. */

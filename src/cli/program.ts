@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { addAuditCommands } from './audit-commands.ts'
 import { createContext } from './context.ts'
 import { addGatewayCommands } from './gateway-commands.ts'
+import { addHealthCommands } from './health-commands.ts'
 import { addIssuerCommands } from './issuer-commands.ts'
 import { addLogsCommands } from './logs-commands.ts'
 import type { CliOptions } from './options.ts'
@@ -31,6 +32,7 @@ export function createProgram(options: CliOptions): Command {
     .command('serve')
     .description('run the server; docs/configuration.md lists its settings')
     .action(() => options.serve())
+  addHealthCommands(program, context)
   addPolicyCommands(program, context)
   addRegistryCommands(program, context)
   addTenantCommands(program, context)

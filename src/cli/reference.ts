@@ -11,7 +11,7 @@ everything else one object. Errors go to the standard error as \`{"error":{"code
 | exit code | meaning |
 | --- | --- |
 | 0 | done |
-| 1 | what was given is wrong: policies with errors, failed tests, a registry or issuer file with problems, a value that is not allowed |
+| 1 | what was given is wrong: policies with errors, failed tests, a registry or issuer file with problems, a value that is not allowed; \`health\`: the server is not ready |
 | 2 | the command line or the environment is wrong |
 | 3 | what is named does not exist, exists already, or may not be done |
 | 4 | the database can't be reached or did not answer |
