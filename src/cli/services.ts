@@ -2,6 +2,7 @@ import { userInfo } from 'node:os'
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import type { QueryLog } from '#decision-log/port.ts'
+import type { AcknowledgedState } from '#store/acknowledge-state.ts'
 import { CliFailure, EXIT } from './failure.ts'
 import type { CliOptions, CliSettings } from './options.ts'
 import type { Output } from './output.ts'
@@ -10,6 +11,8 @@ import type { Output } from './output.ts'
 export interface Services {
   readonly store: AdminStore
   readonly log: QueryLog
+  /** Accepts a database that is older than it was, for the data folder of the settings. */
+  acknowledgeState(): Promise<AcknowledgedState>
 }
 
 /** The settings that commands need; every problem of the environment at once. */
@@ -36,10 +39,11 @@ export async function withDatabase<Outcome>(
 ): Promise<Outcome> {
   const settings = settingsOf(options)
   // Loaded only now: the driver and the migrations would slow down `--help` and the commands that need no database.
-  const [{ openDatabase }, { createAdminStore }, { createQueryLog }, faults] = await Promise.all([
+  const [{ openDatabase }, { createAdminStore }, { createQueryLog }, state, faults] = await Promise.all([
     import('#store/database.ts'),
     import('#store/admin-store.ts'),
     import('#store/decisions.ts'),
+    import('#store/acknowledge-state.ts'),
     import('#store/faults.ts'),
   ])
   const database = await openDatabase({
@@ -51,9 +55,11 @@ export async function withDatabase<Outcome>(
     throw unavailable(fault, settings)
   })
   try {
+    const actor = commandActor(command)
     return await work({
-      store: createAdminStore(database, commandActor(command)),
+      store: createAdminStore(database, actor),
       log: createQueryLog(database),
+      acknowledgeState: () => state.acknowledgeState(database, actor, settings.dataDirectory),
     })
   } catch (fault) {
     // Classes of SQLSTATE: out of resources, operator intervention (also timeouts), system error.

@@ -4,7 +4,8 @@ import type { RolledBack, State, TenantState } from '#model/state.ts'
 import { listenForChanges } from './change-listener.ts'
 import type { Database } from './database.ts'
 import { codeOf, withDeadline } from './faults.ts'
-import type { Position, StateSeen } from './state-seen.ts'
+import { type Position, readPosition } from './position.ts'
+import type { StateSeen } from './state-seen.ts'
 import { type Assembly, type KeyedGateway, type LoadedTenant, loadTenant } from './tenant-loader.ts'
 
 /** What the feed needs beside the database. */
@@ -166,7 +167,7 @@ class Feed implements State {
   async refresh(): Promise<void> {
     const askedAt = this.#parts.clock()
     const startedAt = performance.now()
-    const position = await this.#within(this.#readPosition())
+    const position = await this.#within(readPosition(this.#sql))
     await this.#compare(position)
     const before = this.#position
     if (position.version !== before?.version) await this.#loadChanged(before?.version)
@@ -194,13 +195,6 @@ class Feed implements State {
       this.#parts.onFault(error)
     } else if (acknowledgement !== this.#acknowledgement) this.#position = undefined
     this.#acknowledgement = acknowledgement
-  }
-
-  async #readPosition(): Promise<Position> {
-    const [row] = await this.#sql<{ database: string; version: string }[]>`
-      select database::text, version::text from state where id = 1`
-    if (row === undefined) throw new Error('the database has no state row')
-    return { database: row.database, version: Number(row.version) }
   }
 
   /** Without `since` everything, and what is not there any more is forgotten. */

@@ -4,14 +4,8 @@ import { join } from 'node:path'
 import { writeFileAtomically } from '#admin/write-file.ts'
 import type { RolledBack } from '#model/state.ts'
 import { codeOf } from './faults.ts'
+import type { Position } from './position.ts'
 import { withProcessLock } from './process-lock.ts'
-
-/** How far the administration of one database has come. */
-export interface Position {
-  /** Made with the database; a copy of it has the same. */
-  readonly database: string
-  readonly version: number
-}
 
 /** What a position means beside everything that was seen before. */
 export interface Comparison {
@@ -152,18 +146,22 @@ function covers(saved: Entry, mine: Entry): boolean {
 
 /**
  * Accepts the database at `position` as it is: it is the new base line of this data folder.
+ * @param record called before that takes effect, so that nothing is accepted without a record
  * @returns what was seen before; undefined when nothing had to be accepted
  */
 export async function acknowledgePosition(
   dataDirectory: string,
   { database, version }: Position,
+  record: (rolledBack: RolledBack) => Promise<void>,
 ): Promise<RolledBack | undefined> {
   return await locked(dataDirectory, async () => {
     const entries = await readEntries(dataDirectory)
     const entry = entries[database]
     if (entry === undefined || !isBehind(entry, version)) return undefined
+    const rolledBack = { seen: entry.version, found: entry.rolled_back_to ?? version }
+    await record(rolledBack)
     await writeEntries(dataDirectory, { ...entries, [database]: { version, acknowledged: randomUUID() } })
-    return { seen: entry.version, found: entry.rolled_back_to ?? version }
+    return rolledBack
   })
 }
 

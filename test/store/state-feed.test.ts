@@ -7,9 +7,10 @@ import { type EpochMilliseconds, systemClock } from '#lib/clock.ts'
 import type { ReleaseId } from '#model/ids.ts'
 import { assembleRelease } from '#policy/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+import { acknowledgeState } from '#store/acknowledge-state.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type FeedParts, openStateFeed } from '#store/state-feed.ts'
-import { acknowledgePosition, openStateSeen, type StateSeen } from '#store/state-seen.ts'
+import { openStateSeen, type StateSeen } from '#store/state-seen.ts'
 import { stateFeedContract, withinASecond } from '../contracts/state-feed.contract.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { agent, newTenant, release } from '../support/store-samples.ts'
@@ -160,13 +161,23 @@ test('an older database counts once it is acknowledged, and what it lacks is for
   const kept = newTenant()
   await createAdminStore(db).addTenant(kept)
   await db.owner`delete from tenants where tenant = ${tenant}`
-  const [row] = await db.sql<
-    { database: string; version: string }[]
-  >`select database::text, version::text from state`
-  const position = { database: row?.database ?? '', version: Number(row?.version) }
-  expect(await acknowledgePosition(dataDirectory, position)).toEqual({ seen: 1, found: 0 })
+  const actor = { actor: 'cli:root', role: 'owner', route: 'warder state acknowledge' }
+  expect(await acknowledgeState(db, actor, dataDirectory)).toEqual({
+    version: 1,
+    rolledBack: { seen: 1, found: 0 },
+  })
   await withinASecond(() => feed.state.rolledBack() === undefined && feed.state.tenant(kept) !== undefined)
   expect(feed.state.tenant(tenant)).toBeUndefined()
+  const [newest] = await createAdminStore(db).listAudit({ tenants: undefined }, { limit: 1 })
+  expect(newest).toMatchObject({
+    ...actor,
+    target: 'state',
+    before: { version: 1 },
+    after: { version: 1 },
+    outcome: 'changed',
+  })
+  // The second time there is nothing left to accept.
+  expect(await acknowledgeState(db, actor, dataDirectory)).toEqual({ version: 1, rolledBack: undefined })
   await feed.close()
   await db.close()
 })

@@ -32,6 +32,10 @@ async function rolledBack(seen: StateSeen, version: number, database = A) {
   return (await seen.compare({ database, version })).rolledBack
 }
 
+function acknowledge(version: number) {
+  return acknowledgePosition(folder, { database: A, version }, async () => undefined)
+}
+
 function saved(): string {
   return readFileSync(join(folder, 'state-seen.json'), 'utf8')
 }
@@ -58,7 +62,7 @@ test('an acknowledgement is picked up by a process that runs, and counts anew fr
   await rolledBack(one, 5)
   expect(await rolledBack(other, 5)).toBeUndefined()
   const before = (await one.compare({ database: A, version: 5 })).acknowledgement
-  expect(await acknowledgePosition(folder, { database: A, version: 5 })).toEqual({ seen: 9, found: 5 })
+  expect(await acknowledge(5)).toEqual({ seen: 9, found: 5 })
   const after = await one.compare({ database: A, version: 5 })
   expect(after.rolledBack).toBeUndefined()
   expect(after.acknowledgement).not.toBe(before)
@@ -66,12 +70,21 @@ test('an acknowledgement is picked up by a process that runs, and counts anew fr
   expect(await rolledBack(one, 5)).toEqual({ seen: 6, found: 5 })
 })
 
+test('nothing is acknowledged without a record of it', async () => {
+  const seen = await open()
+  await rolledBack(seen, 9)
+  await rolledBack(seen, 5)
+  const record = () => Promise.reject(new Error('no room for the record'))
+  await expect(acknowledgePosition(folder, { database: A, version: 5 }, record)).rejects.toThrow('no room')
+  expect(await rolledBack(seen, 5)).toEqual({ seen: 9, found: 5 })
+})
+
 test('without a roll-back there is nothing to acknowledge', async () => {
-  expect(await acknowledgePosition(folder, { database: A, version: 5 })).toBeUndefined()
+  expect(await acknowledge(5)).toBeUndefined()
   const seen = await open()
   await rolledBack(seen, 5)
   await seen.close()
-  expect(await acknowledgePosition(folder, { database: A, version: 6 })).toBeUndefined()
+  expect(await acknowledge(6)).toBeUndefined()
 })
 
 test('another database has versions of its own', async () => {
