@@ -82,7 +82,8 @@ export function verifyRows(
   return { ok: true, heads: reached }
 }
 
-function breakAt(row: LogRow, head: ChainHead): ChainBreak['kind'] | undefined {
+/** How `row` does not continue the chain that ends with `head`; undefined when it does. */
+export function breakAt(row: LogRow, head: ChainHead): ChainBreak['kind'] | undefined {
   if (row.sequence > head.sequence + 1) return 'gap'
   if (row.sequence <= head.sequence) return 'reordered'
   const { hash: claimed, ...open } = row

@@ -75,5 +75,39 @@ export interface QueryLog {
   find(decisionId: string): Promise<LogRow | undefined>
 }
 
+/** Rows of one chain that retention removed: places `first` to `last`, and how they were linked. */
+export interface RemovedRun {
+  readonly first: number
+  readonly last: number
+  /** `previous_hash` of the first and `hash` of the last. */
+  readonly previousHash: string
+  readonly hash: string
+}
+
+/** One record of removed rows; the records are a hash chain of their own. */
+export interface Removal {
+  readonly id: number
+  readonly writer: string
+  readonly rows: number
+  /** JSON text exactly as it was hashed: `[first, last, previous hash, hash]` for each run. */
+  readonly runs: string
+  readonly previousHash: string
+  readonly hash: string
+}
+
+/** Reads whole chains for checking them. */
+export interface ReadChains {
+  /** Every writer that anything is known of, or those with rows of one tenant. */
+  writers(tenant?: string): Promise<readonly string[]>
+  /** Rows of one chain after a place, in ascending order; of equal places the older row first. */
+  rows(writer: string, after: number, limit: number): Promise<readonly LogRow[]>
+  /** The newest row that the writer added. */
+  head(writer: string): Promise<{ readonly sequence: number; readonly hash: string } | undefined>
+  /** How many rows there are to check, roughly. */
+  estimate(): Promise<number>
+  /** Records in the order of their ids, all or one writer's. */
+  removals(writer?: string): AsyncIterable<readonly Removal[]>
+}
+
 /** Values that a row may hold. */
 export type LogValue = Json

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AppendRows, LogCursor, LogFilter, LogRow, QueryLog } from '#decision-log/port.ts'
-import type { Sql } from './connections.ts'
+import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
 import { codeOf, isConnectionLoss, withDeadline } from './faults.ts'
 import { checkedLimit, instantText } from './rows.ts'
@@ -154,17 +154,25 @@ function where(sql: Sql, filter: LogFilter, cursor: LogCursor | undefined): Cond
 type NumberColumn = 'state_version' | 'sequence'
 
 async function selectRows(sql: Sql, condition: Condition, limit: number): Promise<readonly LogRow[]> {
-  const rows = await sql<(Omit<LogRow, NumberColumn> & Record<NumberColumn, string>)[]>`
+  const order = sql`order by decisions.decided_at desc, decision_id desc limit ${limit}`
+  return await selectLogRows(sql, sql`${condition} ${order}`)
+}
+
+/** Rows as they were written; `rest` is what follows `where`. */
+export async function selectLogRows(sql: Sql | Transaction, rest: Condition): Promise<readonly LogRow[]> {
+  const rows = await sql<StoredRow[]>`
     select decision_id, tenant, ${instantText(sql, 'decisions.decided_at')} as decided_at, decision, reason, reasons,
       obligations, gateway, dialect, request_id, traceparent, agent, "user", subject, tool, action, resource,
       policies, release, state_version::text, duration_us, facts, trace, writer, sequence::text, previous_hash, hash
-    from decisions where ${condition} order by decisions.decided_at desc, decision_id desc limit ${limit}`
+    from decisions where ${rest}`
   return rows.map((row) => ({
     ...row,
     state_version: Number(row.state_version),
     sequence: Number(row.sequence),
   }))
 }
+
+type StoredRow = Omit<LogRow, NumberColumn> & Record<NumberColumn, string>
 
 function cursorAfter(row: LogRow): LogCursor {
   return Buffer.from(`${row.decided_at} ${row.decision_id}`).toString('base64url') as LogCursor

@@ -1,0 +1,51 @@
+import type { Database } from './database.ts'
+import { type MaintenanceReport, maintainLog } from './log-maintenance.ts'
+
+/** Maintenance that goes on until it is closed. */
+export interface LogKeeper {
+  close(): Promise<void>
+}
+
+const EVERY_MILLISECONDS = 60 * 60_000
+const FIRST_MILLISECONDS_MAX = 10_000
+
+/**
+ * Maintains the log soon after the start and then every hour, each time at a random moment near it, so that many servers
+ * on one database do not ask together. A fault is reported and the next round tries again.
+ */
+export function keepLog(
+  db: Database,
+  on: {
+    readonly report: (report: MaintenanceReport) => void
+    readonly fault: (error: unknown) => void
+    /** The first round comes within this time. Default 10,000. */
+    readonly firstMilliseconds?: number
+  },
+): LogKeeper {
+  const closing = new AbortController()
+  let running: Promise<void> | undefined
+  let timer: NodeJS.Timeout | undefined
+  const round = async (): Promise<void> => {
+    try {
+      const report = await maintainLog(db, { signal: closing.signal })
+      if (report.ran) on.report(report)
+    } catch (error) {
+      if (!closing.signal.aborted) on.fault(error)
+    }
+    if (!closing.signal.aborted) plan(EVERY_MILLISECONDS * (0.9 + Math.random() / 5))
+  }
+  const plan = (milliseconds: number): void => {
+    timer = setTimeout(() => {
+      running = round()
+    }, milliseconds)
+    timer.unref()
+  }
+  plan(Math.random() * (on.firstMilliseconds ?? FIRST_MILLISECONDS_MAX))
+  return {
+    close: async () => {
+      closing.abort()
+      clearTimeout(timer)
+      await running
+    },
+  }
+}
