@@ -1,6 +1,6 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import { parseTenantId, type ReleaseId, type TenantId } from '#model/ids.ts'
-import type { ReleaseContent } from '#model/release.ts'
+import type { ReleaseContent, Vocabulary } from '#model/release.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
 import type { AdminStore } from './ports.ts'
 
@@ -11,10 +11,18 @@ export interface PushedRelease {
   /** False when the same content had been pushed before. */
   readonly stored: boolean
   readonly active: boolean
+  /**
+   * True when this activation replaced a release in the `Warder` vocabulary by one without: the shipped guardrails no longer
+   * apply to the tenant, and its AuthZEN subject is the only party.
+   */
+  readonly guardrails_off: boolean
   readonly validated: boolean
   /** Policies with the shipped guardrails. */
   readonly policies: number
 }
+
+/** What an activation did. */
+export type ActivatedRelease = Pick<PushedRelease, 'release' | 'tenant' | 'guardrails_off'>
 
 const RELEASE = /^sha256:[0-9a-f]{64}$/
 /** Shortest beginning of a release's digits that names it. */
@@ -33,6 +41,7 @@ export async function pushRelease(
   const total = release.policies.length
   const pushed = await store.pushRelease(tenant, release, (done) => onProgress?.(done, total))
   if (pushed === 'tenant_unknown') return failed(tenantUnknown(tenant))
+  const guardrailsOff = request.activate && (await turnsGuardrailsOff(store, tenant, release.vocabulary))
   if (request.activate) await store.activateRelease(tenant, release.id)
   const active = request.activate || (await isActive(store, tenant, release.id))
   return success({
@@ -40,6 +49,7 @@ export async function pushRelease(
     tenant,
     stored: pushed === 'stored',
     active,
+    guardrails_off: guardrailsOff,
     validated: release.validated,
     policies: release.policyCount,
   })
@@ -49,15 +59,20 @@ export async function pushRelease(
 export async function activateRelease(
   store: AdminStore,
   request: { readonly tenant: string; readonly name: string },
-): Promise<Result<{ readonly release: ReleaseId; readonly tenant: TenantId }, AdminFailure>> {
+): Promise<Result<ActivatedRelease, AdminFailure>> {
   const tenant = parseTenantId(request.tenant)
   if (tenant === undefined) return failed(tenantUnknown(request.tenant))
   const release = await findReleaseId(store, tenant, request.name)
   if (!release.ok) return release
-  const activated = await store.activateRelease(tenant, release.value)
-  return activated === 'unknown'
-    ? failed(releaseUnknown(tenant, request.name))
-    : success({ release: release.value, tenant })
+  const next = await store.findRelease(tenant, release.value)
+  if (next === undefined) return failed(releaseUnknown(tenant, request.name))
+  const guardrailsOff = await turnsGuardrailsOff(store, tenant, next.header.vocabulary)
+  await store.activateRelease(tenant, release.value)
+  return success({ release: release.value, tenant, guardrails_off: guardrailsOff })
+}
+
+async function turnsGuardrailsOff(store: AdminStore, tenant: TenantId, next: Vocabulary): Promise<boolean> {
+  return next === 'own' && (await store.findRelease(tenant, 'active'))?.header.vocabulary === 'warder'
 }
 
 /** The release of `tenant` that `name` means: its id, or the first eight or more digits of it. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { activateRelease, pushRelease } from '#admin/push-release.ts'
+import { type ActivatedRelease, activateRelease, pushRelease } from '#admin/push-release.ts'
 import type { CompileOutcome } from '#policy/compile/compile.ts'
 import { type CompileFlags, compileDirectory, strictOption } from './compile.ts'
 import type { CliContext } from './context.ts'
@@ -94,6 +94,7 @@ function addPush(policy: Command, context: CliContext): void {
           )
           if (!pushed.ok) throw fromAdmin(pushed.failure)
           const { stored, active, policies, validated } = pushed.value
+          noteGuardrails(pushed.value, output)
           const state = [stored ? 'stored' : 'already stored', active ? 'active' : 'not active']
           output.object({ ...pushed.value, warnings }, [
             release.id,
@@ -115,9 +116,17 @@ function addActivate(policy: Command, context: CliContext): void {
       await context.database(output, async ({ store }) => {
         const activated = await activateRelease(store, { tenant: flags.tenant, name })
         if (!activated.ok) throw fromAdmin(activated.failure)
+        noteGuardrails(activated.value, output)
         output.object({ ...activated.value, active: true }, [`activated ${activated.value.release}`])
       })
     })
+}
+
+function noteGuardrails({ guardrails_off: isOff, tenant }: ActivatedRelease, output: Output): void {
+  if (!isOff) return
+  output.note(
+    `warning: this release names no \`Warder\` type, so the shipped guardrails are off for \`${tenant}\``,
+  )
 }
 
 function printFindings(outcome: CompileOutcome, output: Output): void {

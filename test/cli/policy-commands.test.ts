@@ -59,6 +59,7 @@ test('a folder is checked, pushed, activated and shown', async () => {
     release: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
     tenant: 'globex',
     stored: true,
+    guardrails_off: false,
     active: false,
     validated: true,
     policies: 1,
@@ -71,6 +72,7 @@ test('a folder is checked, pushed, activated and shown', async () => {
   expect(await json('policy', 'activate', release.slice(7, 17), '--tenant', 'globex')).toEqual({
     release,
     tenant: 'globex',
+    guardrails_off: false,
     active: true,
   })
   expect(await json('policy', 'push', directory, '--tenant', 'globex')).toMatchObject({
@@ -151,4 +153,15 @@ test('an unknown release is refused', async () => {
   expect(await errorOf(1, 'policy', 'activate', 'latest', '--tenant', 'acme')).toMatchObject({
     code: 'release.invalid',
   })
+})
+
+test('an activation that turns the guardrails off says so', async () => {
+  const permit = (action: string) => `@id("a")\npermit (principal, action in ${action}, resource);\n`
+  const warder = policies('with-guardrails', permit('Warder::Action::"readTools"'))
+  const own = policies('without', permit('Action::"read"'))
+  const first = await json('policy', 'push', warder, '--tenant', 'initech', '--activate')
+  const second = await json('policy', 'push', own, '--tenant', 'initech', '--activate')
+  expect([first, second]).toMatchObject([{ guardrails_off: false }, { guardrails_off: true }])
+  const back = await json('policy', 'activate', String(first['release']), '--tenant', 'initech')
+  expect(back).toMatchObject({ guardrails_off: false })
 })
