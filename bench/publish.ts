@@ -28,8 +28,8 @@ export interface Turns {
 }
 
 const RATE_PER_SECOND = 200
-/** Servers follow an activation within a second. */
-const FOLLOW_MILLISECONDS = 2_000
+/** Servers follow an activation within a second; a machine that is busy otherwise may take longer. */
+const FOLLOW_MILLISECONDS = 6_000
 /** Into the window, so that there is load before and after. */
 const PUSH_AFTER_MILLISECONDS = 500
 
@@ -132,7 +132,7 @@ function parseReleaseId(text: string): ReleaseId {
 }
 
 function expectRelease({ release }: Usage, wanted: ReleaseContent): void {
-  if (release !== wanted.id) throw new Error('the server did not follow an activation within two seconds')
+  if (release !== wanted.id) throw new Error('the server did not follow an activation in time')
 }
 
 function turnsOf({ loopCpuMaxMilliseconds, loopDelayMaxMilliseconds }: Usage): Turns {
