@@ -1,11 +1,13 @@
 #!/usr/bin/env node
+import type { WatchEvent } from '#admin/watch-policies.ts'
+import type { WatchedFolder } from '#cli/options.ts'
 import { runCli } from '#cli/run.ts'
 import { readConfig } from '#config.ts'
 
 const TELEMETRY_GRACE_MILLISECONDS = 2_000
 
 /** Runs the server until SIGTERM or SIGINT has drained it; a second signal ends at once. */
-async function serve(): Promise<void> {
+async function serve(watched?: WatchedFolder): Promise<void> {
   const config = readConfig({ ...process.env })
   if (!config.ok) {
     for (const { variable, message, help } of config.failure)
@@ -15,6 +17,7 @@ async function serve(): Promise<void> {
   // Loaded only here: the engine and the listeners would slow down every other command.
   const { startServer } = await import('#wire.ts')
   const { createProcessLog } = await import('#process-log.ts')
+  const { watchText } = await import('#cli/watch-text.ts')
   const { welcome } = await import('#cli/welcome.ts')
   const { openTelemetry } = await import('#telemetry/open.ts')
   const { installedVersion } = await import('#version.ts')
@@ -32,6 +35,10 @@ async function serve(): Promise<void> {
   try {
     const server = await startServer(config.value, logger, telemetry)
     process.stdout.write(welcome(server.addresses, server.demo))
+    if (watched !== undefined) {
+      const onEvent = (event: WatchEvent) => process.stdout.write(watchText(event, watched.json))
+      server.watchPolicies({ directory: watched.directory, tenant: watched.tenant, onEvent })
+    }
     logger.info({ signal: await stopped }, 'draining')
     await server.close()
     logger.info('stopped')

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { AdminStore } from '#admin/ports.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
+import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
 import type { Config } from '#config.ts'
 import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
@@ -32,6 +33,8 @@ export interface RunningServer {
   readonly addresses: { readonly decisions: string; readonly admin: string; readonly extAuthz: string }
   /** Undefined unless this database began with the demo tenant and its credentials are in the data folder. */
   readonly demo: DemoCredentials | undefined
+  /** Publishes a policy folder now and after each change, until the server closes. */
+  watchPolicies(options: Omit<WatchOptions, 'store'>): void
   /** Drains: no new requests, answers in flight finish, rows become durable, the database is left. */
   close(): Promise<void>
 }
@@ -110,7 +113,14 @@ async function open(
   const parts: Parts = { decider, feed, log, engine, store, db, metrics }
   watch(config, parts, caches, telemetry)
   const addresses = await listen(config, logger, opened, parts)
-  return { addresses, demo }
+  return { addresses, demo, watchPolicies: watchWith(store, opened) }
+}
+
+function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningServer['watchPolicies'] {
+  return (options) => {
+    const watch = watchPolicies({ store, ...options })
+    opened.push(() => watch.close())
+  }
 }
 
 function watch(

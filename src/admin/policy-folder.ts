@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { failed, type Result, success } from '#lib/result.ts'
@@ -38,6 +38,20 @@ export async function readPolicyFolder(
   }
   const tests = (await listFiles(join(directory, TESTS), TEST_FILE)) ?? []
   return readFiles(directory, [...own, ...tests.map((name) => `${TESTS}/${name}`)])
+}
+
+/** A text that changes whenever a file of the policy folder changes, appears or goes; made without reading them. */
+export async function fingerprintFolder(directory: string): Promise<string> {
+  const own = (await listFiles(directory, POLICY_FILE)) ?? []
+  const tests = (await listFiles(join(directory, TESTS), TEST_FILE)) ?? []
+  const lines: string[] = []
+  for (const name of [...own, ...tests.map((test) => `${TESTS}/${test}`)]) {
+    const found = await stat(join(directory, name), { bigint: true }).catch(() => undefined)
+    lines.push(
+      JSON.stringify([name, ...[found?.ino, found?.size, found?.mtimeNs, found?.ctimeNs].map(String)]),
+    )
+  }
+  return lines.join('\n')
 }
 
 /** The shipped guardrails and schema, found beside the sources of this installation. */

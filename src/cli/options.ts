@@ -1,4 +1,5 @@
 import type { Result } from '#lib/result.ts'
+import type { TenantId } from '#model/ids.ts'
 
 /** Where text goes: a stream, or whatever a test collects with. */
 export interface Sink {
@@ -21,10 +22,18 @@ export interface SettingProblem {
   readonly help: string
 }
 
+/** A policy folder that a server publishes from while it runs. */
+export interface WatchedFolder {
+  readonly directory: string
+  readonly tenant: TenantId
+  /** Findings are printed as JSON lines. */
+  readonly json: boolean
+}
+
 /** What the process gives to its commands. */
 export interface CliOptions {
   /** Runs the server until it has stopped. */
-  readonly serve: () => Promise<void>
+  readonly serve: (watched?: WatchedFolder) => Promise<void>
   readonly env: { readonly [variable: string]: string | undefined }
   readonly readConfig: (
     env: Record<string, string | undefined>,

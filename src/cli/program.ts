@@ -8,6 +8,8 @@ import { addLogsCommands } from './logs-commands.ts'
 import type { CliOptions } from './options.ts'
 import { addPolicyCommands } from './policy-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
+import { addServeCommand } from './serve-command.ts'
+import { addStateCommands } from './state-commands.ts'
 import { addTenantCommands } from './tenant-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
 
@@ -28,10 +30,7 @@ export function createProgram(options: CliOptions): Command {
       outputError: () => undefined,
     })
   const context = createContext(options)
-  program
-    .command('serve')
-    .description('run the server; docs/configuration.md lists its settings')
-    .action(() => options.serve())
+  addServeCommand(program, context)
   addHealthCommands(program, context)
   addPolicyCommands(program, context)
   addRegistryCommands(program, context)
@@ -41,5 +40,6 @@ export function createProgram(options: CliOptions): Command {
   addLogsCommands(program, context)
   addTokenCommands(program, context)
   addAuditCommands(program, context)
+  addStateCommands(program, context)
   return program
 }
