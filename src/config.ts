@@ -9,7 +9,12 @@ import {
   postgresUrl,
   publicUrl,
   type SettingKind,
+  someOf,
 } from '#lib/setting-kinds.ts'
+import { unsafeCombinations } from '#unsafe-settings.ts'
+
+/** One of the three listeners. */
+export type ListenerName = 'decisions' | 'admin' | 'ext_authz'
 
 /** Everything that can be set; read once at start. */
 export interface Config {
@@ -22,6 +27,11 @@ export interface Config {
   readonly adminListen: Address
   readonly extAuthzListen: Address
   readonly publicUrl: string | undefined
+  readonly tlsCertificate: string | undefined
+  readonly tlsKey: string | undefined
+  readonly tlsListeners: readonly ListenerName[]
+  readonly tlsClientAuthorities: string | undefined
+  readonly adminTlsClientAuthorities: string | undefined
   readonly freshnessSeconds: number
   readonly pollMilliseconds: number
   readonly bodyBytesMax: number
@@ -99,14 +109,14 @@ export const SETTINGS: readonly Setting[] = [
     'listen',
     address,
     '127.0.0.1:8180',
-    'Listener for decisions. Gateway keys travel over it: beyond one machine put TLS in front.',
+    'Listener for decisions. Gateway keys travel over it: beyond one machine let it speak TLS, or put TLS in front.',
   ),
   setting(
     'WARDER_ADMIN_LISTEN',
     'adminListen',
     address,
     '127.0.0.1:8181',
-    'Listener for health, readiness and metrics. Loopback only, because it does not speak TLS.',
+    'Listener for health, readiness, metrics and the admin API. Loopback only, unless it speaks TLS.',
   ),
   setting(
     'WARDER_EXT_AUTHZ_LISTEN',
@@ -121,6 +131,35 @@ export const SETTINGS: readonly Setting[] = [
     publicUrl,
     undefined,
     'URL under which gateways reach the decision listener, for AuthZEN metadata. Unset: made from the address of the listener.',
+  ),
+  setting(
+    'WARDER_TLS_CERT',
+    'tlsCertificate',
+    path,
+    undefined,
+    'PEM file with the certificate of the listeners and its intermediates. Read again when it changes and on SIGHUP; one that can not be used is reported, and the one before stays. TLS 1.2 or newer.',
+  ),
+  setting('WARDER_TLS_KEY', 'tlsKey', path, undefined, 'PEM file with the key of the certificate.'),
+  setting(
+    'WARDER_TLS_LISTENERS',
+    'tlsListeners',
+    someOf('decisions', 'admin', 'ext_authz'),
+    'decisions,admin,ext_authz',
+    'Listeners that speak TLS once there is a certificate; the others speak plain HTTP.',
+  ),
+  setting(
+    'WARDER_TLS_CLIENT_CA',
+    'tlsClientAuthorities',
+    path,
+    undefined,
+    'PEM file with the authorities of gateways. Set: nobody connects to the listeners for decisions and for Envoy without a certificate of theirs.',
+  ),
+  setting(
+    'WARDER_ADMIN_TLS_CLIENT_CA',
+    'adminTlsClientAuthorities',
+    path,
+    undefined,
+    'The same for the admin listener, health probes and metrics included.',
   ),
   setting(
     'WARDER_FRESHNESS_SECONDS',
@@ -166,11 +205,6 @@ export const SETTINGS: readonly Setting[] = [
   ),
 ]
 
-/** Whether `host` is reachable from this machine only. Names other than `localhost` count as public. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
-}
-
 /**
  * Reads the environment. Finds every problem at once: wrong values, unknown `WARDER_*` variables (those beginning with
  * `WARDER_TEST_` are ignored) and combinations that would be unsafe. An empty variable counts as unset.
@@ -197,7 +231,14 @@ export function readConfig(
 }
 
 function toConfig(values: ReadonlyMap<keyof Config, Config[keyof Config]>): Config {
-  const unset = { databaseUrl: undefined, publicUrl: undefined }
+  const unset = {
+    databaseUrl: undefined,
+    publicUrl: undefined,
+    tlsCertificate: undefined,
+    tlsKey: undefined,
+    tlsClientAuthorities: undefined,
+    adminTlsClientAuthorities: undefined,
+  }
   // Every other setting has a fallback that its own parser accepts (a test reads an empty environment).
   return { ...unset, ...Object.fromEntries(values) } as Config
 }
@@ -214,44 +255,6 @@ function unknownVariables(env: Record<string, string | undefined>): readonly Con
     })
 }
 
-function unsafeCombinations(config: Config): readonly ConfigProblem[] {
-  const problems: ConfigProblem[] = []
-  if (!isLoopback(config.adminListen.host)) {
-    problems.push({
-      variable: 'WARDER_ADMIN_LISTEN',
-      message: `\`${config.adminListen.host}\` can be reached from other machines, and this listener does not speak TLS`,
-      help: 'use a loopback address and put a proxy with TLS in front',
-    })
-  }
-  if (config.pollMilliseconds * 2 > config.freshnessSeconds * 1000) {
-    problems.push({
-      variable: 'WARDER_POLL_MILLISECONDS',
-      message: 'must fit twice into WARDER_FRESHNESS_SECONDS, else a healthy server denies everything',
-      help: `set it to at most ${config.freshnessSeconds * 500}`,
-    })
-  }
-  return [...problems, ...sharedListeners(config)]
-}
-
-function sharedListeners(config: Config): readonly ConfigProblem[] {
-  const seen = new Map<string, string>()
-  const problems: ConfigProblem[] = []
-  for (const { variable, key } of SETTINGS) {
-    if (key !== 'listen' && key !== 'adminListen' && key !== 'extAuthzListen') continue
-    const { host, port } = config[key]
-    const other = seen.get(`${host}:${port}`)
-    if (port !== 0 && other !== undefined) {
-      problems.push({
-        variable,
-        message: `is the same address as ${other}`,
-        help: 'give each listener its own',
-      })
-    }
-    seen.set(`${host}:${port}`, variable)
-  }
-  return problems
-}
-
 /** The text of docs/configuration.md, made from the table. */
 export function renderConfiguration(): string {
   const sections = SETTINGS.map((entry) => {
@@ -261,8 +264,8 @@ export function renderConfiguration(): string {
   })
   return `# Configuration
 Warder reads environment variables, once, at start. It reports every problem together and does not start with one: a value
-out of range, an unknown \`WARDER_*\` variable, or an unsafe combination (an admin listener beyond loopback, two listeners on
-one address, polling too slow for the freshness bound). An empty variable counts as unset.
+out of range, an unknown \`WARDER_*\` variable, or an unsafe combination (an admin listener beyond loopback without TLS, two
+listeners on one address, polling too slow for the freshness bound). An empty variable counts as unset.
 
 ${sections.join('\n')}`
 }

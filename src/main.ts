@@ -6,7 +6,7 @@ import { readConfig } from '#config.ts'
 
 const TELEMETRY_GRACE_MILLISECONDS = 2_000
 
-/** Runs the server until SIGTERM or SIGINT has drained it; a second signal ends at once. */
+/** Runs the server until SIGTERM or SIGINT has drained it; a second signal ends at once. SIGHUP reads the TLS files again. */
 async function serve(watched?: WatchedFolder): Promise<void> {
   const config = readConfig({ ...process.env })
   if (!config.ok) {
@@ -17,8 +17,8 @@ async function serve(watched?: WatchedFolder): Promise<void> {
   // Loaded only here: the engine and the listeners would slow down every other command.
   const { startServer } = await import('#wire.ts')
   const { createProcessLog } = await import('#process-log.ts')
-  const { watchText } = await import('#cli/watch-text.ts')
   const { welcome } = await import('#cli/welcome.ts')
+  const { watchText } = await import('#cli/watch-text.ts')
   const { openTelemetry } = await import('#telemetry/open.ts')
   const { installedVersion } = await import('#version.ts')
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
@@ -34,6 +34,7 @@ async function serve(watched?: WatchedFolder): Promise<void> {
   for (const warning of telemetry?.warnings ?? []) logger.warn(warning)
   try {
     const server = await startServer(config.value, logger, telemetry)
+    process.on('SIGHUP', () => void server.reload())
     process.stdout.write(welcome(server.addresses, server.demo))
     if (watched !== undefined) {
       const onEvent = (event: WatchEvent) => process.stdout.write(watchText(event, watched.json))

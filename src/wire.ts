@@ -3,7 +3,7 @@ import type { AdminStore } from '#admin/ports.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
 import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
-import type { Config } from '#config.ts'
+import type { Config, ListenerName } from '#config.ts'
 import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
 import { type AdminListenerParts, createAdminListener, type Readiness } from '#http/admin-listener.ts'
@@ -11,6 +11,7 @@ import { createDecisionListener } from '#http/decision-listener.ts'
 import { createExtAuthzListener } from '#http/ext-authz-listener.ts'
 import { createMetrics, type Metrics } from '#http/metrics.ts'
 import { DEFAULT_LIMITS, type Listener } from '#http/port.ts'
+import type { Tls } from '#http/tls.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
@@ -27,6 +28,7 @@ import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { wireDecider } from '#wire-decider.ts'
+import { type ListenerTls, wireTls } from '#wire-tls.ts'
 
 /** A server that answers. */
 export interface RunningServer {
@@ -35,6 +37,8 @@ export interface RunningServer {
   readonly demo: DemoCredentials | undefined
   /** Publishes a policy folder now and after each change, until the server closes. */
   watchPolicies(options: Omit<WatchOptions, 'store'>): void
+  /** Reads the TLS files again; those that can't be used leave the ones before in use. */
+  reload(): Promise<void>
   /** Drains: no new requests, answers in flight finish, rows become durable, the database is left. */
   close(): Promise<void>
 }
@@ -112,8 +116,10 @@ async function open(
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics }
   watch(config, parts, caches, telemetry)
-  const addresses = await listen(config, logger, opened, parts)
-  return { addresses, demo, watchPolicies: watchWith(store, opened) }
+  const tls = await wireTls(config, logger)
+  opened.push(async () => tls.close())
+  const addresses = await listen(config, logger, opened, { ...parts, tls })
+  return { addresses, demo, reload: () => tls.reload(), watchPolicies: watchWith(store, opened) }
 }
 
 function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningServer['watchPolicies'] {
@@ -194,9 +200,9 @@ async function listen(
   config: Config,
   logger: Logger,
   opened: (() => Promise<void>)[],
-  parts: Parts,
+  parts: Parts & { readonly tls: ListenerTls },
 ): Promise<RunningServer['addresses']> {
-  const { feed, metrics } = parts
+  const { feed, metrics, tls } = parts
   const checks = {
     decider: parts.decider,
     findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
@@ -209,26 +215,34 @@ async function listen(
     },
     onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
     // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
-    publicUrl: config.publicUrl ?? addressUrl(config.listen.host, config.listen.port),
+    publicUrl: config.publicUrl ?? addressUrl(config.listen, tls.of('decisions') !== undefined),
   }
   const graceMilliseconds = config.shutdownGraceSeconds * 1000
-  const start = async (listener: Listener, at: Config['listen']): Promise<string> => {
-    const { host, port } = await listener.listen(at.host, at.port)
+  const start = async (
+    name: ListenerName,
+    at: Config['listen'],
+    create: (tls: Tls | undefined) => Listener,
+  ): Promise<string> => {
+    const listener = create(tls.of(name))
+    const address = await listener.listen(at.host, at.port)
     opened.push(() => listener.close(graceMilliseconds))
-    return addressUrl(host, port)
+    return addressUrl(address, tls.of(name) !== undefined)
   }
   // The admin listener first: it is the last to close, so that probes see the drain.
-  const admin = await start(
-    createAdminListener({ ...adminParts(config, logger, parts), metrics }),
-    config.adminListen,
+  const admin = await start('admin', config.adminListen, (secure) =>
+    createAdminListener({ ...adminParts(config, logger, parts), metrics, tls: secure }),
   )
-  const extAuthz = await start(createExtAuthzListener(checks), config.extAuthzListen)
-  const decisions = await start(createDecisionListener(checks), config.listen)
+  const extAuthz = await start('ext_authz', config.extAuthzListen, (secure) =>
+    createExtAuthzListener({ ...checks, tls: secure }),
+  )
+  const decisions = await start('decisions', config.listen, (secure) =>
+    createDecisionListener({ ...checks, tls: secure }),
+  )
   return { decisions, admin, extAuthz }
 }
 
-function addressUrl(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
+  return `${isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 function adminParts(

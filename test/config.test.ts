@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { isLoopback, readConfig, renderConfiguration, SETTINGS } from '../src/config.ts'
+import { readConfig, renderConfiguration, SETTINGS } from '../src/config.ts'
+import { isLoopback } from '../src/unsafe-settings.ts'
 
 function problemsOf(env: Record<string, string | undefined>): readonly string[] {
   const config = readConfig(env)
@@ -19,6 +20,11 @@ test('an empty environment gives the documented defaults', () => {
       adminListen: { host: '127.0.0.1', port: 8181 },
       extAuthzListen: { host: '127.0.0.1', port: 9191 },
       publicUrl: undefined,
+      tlsCertificate: undefined,
+      tlsKey: undefined,
+      tlsListeners: ['decisions', 'admin', 'ext_authz'],
+      tlsClientAuthorities: undefined,
+      adminTlsClientAuthorities: undefined,
       freshnessSeconds: 10,
       pollMilliseconds: 500,
       bodyBytesMax: 1_048_576,
@@ -102,6 +108,34 @@ test('only 127.0.0.0/8, ::1 and localhost are loopback', () => {
   expect(
     ['127.0.0.1.evil.example', '0.0.0.0', '::', '10.0.0.1', 'localhost.evil'].filter(isLoopback),
   ).toEqual([])
+})
+
+test('an admin listener beyond loopback starts only when it speaks TLS', () => {
+  const open = { WARDER_ADMIN_LISTEN: '0.0.0.0:8181' }
+  const message =
+    'WARDER_ADMIN_LISTEN: `0.0.0.0` can be reached from other machines, and this listener does not speak TLS ' +
+    '(use a loopback address, or set WARDER_TLS_CERT and WARDER_TLS_KEY)'
+  const tls = { WARDER_TLS_CERT: 'c.pem', WARDER_TLS_KEY: 'k.pem' }
+  expect(problemsOf(open)).toEqual([message])
+  expect(problemsOf({ ...open, ...tls })).toEqual([])
+  expect(problemsOf({ ...open, ...tls, WARDER_TLS_LISTENERS: 'decisions, ext_authz' })).toEqual([message])
+})
+
+test('half of the TLS settings, or client authorities without TLS, are refused', () => {
+  const names = (env: Record<string, string>) => problemsOf(env).map((problem) => problem.split(' (')[0])
+  expect(names({ WARDER_TLS_CERT: 'c' })).toEqual([
+    'WARDER_TLS_KEY: is missing, and WARDER_TLS_CERT is of no use without it',
+  ])
+  expect(names({ WARDER_TLS_KEY: 'k' })).toEqual([
+    'WARDER_TLS_CERT: is missing, and WARDER_TLS_KEY is of no use without it',
+  ])
+  expect(names({ WARDER_TLS_CLIENT_CA: 'a', WARDER_ADMIN_TLS_CLIENT_CA: 'a' })).toEqual([
+    'WARDER_TLS_CERT: is missing, and WARDER_TLS_CLIENT_CA is of no use without it',
+    'WARDER_TLS_CERT: is missing, and WARDER_ADMIN_TLS_CLIENT_CA is of no use without it',
+  ])
+  expect(names({ WARDER_TLS_LISTENERS: 'decisions,all' })[0]).toContain(
+    'WARDER_TLS_LISTENERS: must be some of',
+  )
 })
 
 test('docs/configuration.md is what the table of settings says', async () => {

@@ -6,6 +6,7 @@ import { docsRoutes } from './admin/docs.ts'
 import { Problem } from './admin/problem.ts'
 import { DEFAULT_LIMITS, type Listener } from './port.ts'
 import { createHttpListener } from './server.ts'
+import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 /** One thing that must be well before this server may decide. */
@@ -24,6 +25,7 @@ export interface Readiness {
 
 /** What the admin listener is made of. */
 export interface AdminListenerParts extends Omit<AdminApiParts, 'onUnauthenticated'> {
+  readonly tls?: Tls | undefined
   readonly readiness: () => Readiness
   readonly metrics: { readonly contentType: string; text(): Promise<string> }
   /** Gets the number of calls without a valid token, at most every ten seconds. */
@@ -45,6 +47,7 @@ export function createAdminListener(parts: AdminListenerParts): Listener {
     (incoming, outgoing) => void handle(incoming, outgoing),
     DEFAULT_LIMITS,
     () => undefined,
+    parts.tls,
   )
   return {
     listen: listener.listen,

@@ -10,6 +10,7 @@ import { openApiDocument } from './openapi.ts'
 import type { Listener } from './port.ts'
 import { send } from './send.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
+import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 const NATIVE: NamedDialect = { name: 'native', dialect: native }
@@ -29,6 +30,7 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
 export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticated' | 'isDraining'> {
   /** URL under which gateways reach this listener; without one there is no AuthZEN metadata. */
   readonly publicUrl?: string
+  readonly tls?: Tls | undefined
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -52,6 +54,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
     },
     parts.limits,
     parts.metrics.clientError,
+    parts.tls,
   )
   return {
     listen: listener.listen,

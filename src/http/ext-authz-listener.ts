@@ -3,6 +3,7 @@ import { type CheckParts, createCheck, type NamedDialect } from './check.ts'
 import { type KeyedTarget, splitTarget } from './gateway-key.ts'
 import type { Listener } from './port.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
+import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 /** How a path with a gateway's key begins (admin/keys.ts). */
@@ -11,6 +12,7 @@ const ENVOY: NamedDialect = { name: 'envoy-http', dialect: envoyHttp }
 
 /** What the Envoy listener is made of. */
 export interface ExtAuthzListenerParts extends Omit<CheckParts, 'onUnauthenticated' | 'isDraining'> {
+  readonly tls?: Tls | undefined
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -35,6 +37,7 @@ export function createExtAuthzListener(parts: ExtAuthzListenerParts): Listener {
     },
     parts.limits,
     parts.metrics.clientError,
+    parts.tls,
   )
   return {
     listen: listener.listen,

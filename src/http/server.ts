@@ -1,6 +1,8 @@
-import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Listener, ListenerLimits } from './port.ts'
+import type { Tls } from './tls.ts'
 
 const CLIENT_ERROR_STATUS: { readonly [code: string]: number } = {
   HPE_HEADER_OVERFLOW: 431,
@@ -8,6 +10,8 @@ const CLIENT_ERROR_STATUS: { readonly [code: string]: number } = {
 }
 
 const SWEEP_MILLISECONDS = 50
+/** Errors that came after the handshake, so that an answer can be read. */
+const HTTP_ERROR = /^(?:HPE|ERR_HTTP)_/
 
 /** A listener that says when it began to stop. */
 export interface HttpListener extends Listener {
@@ -20,38 +24,30 @@ export type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => vo
 /**
  * An HTTP/1.1 server with bounds on everything that a client can make big or slow, and an orderly end.
  *
- * @param onClientError called for each connection that spoke broken HTTP or was too slow
+ * @param onClientError called for each connection that spoke broken HTTP or TLS, or was too slow
+ * @param tls with it the listener speaks TLS 1.2 or newer and nothing else
  */
 export function createHttpListener(
   handle: Handle,
   limits: ListenerLimits,
   onClientError: () => void,
+  tls?: Tls,
 ): HttpListener {
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headersTimeoutMilliseconds,
-      requestTimeout: limits.requestTimeoutMilliseconds,
-      keepAliveTimeout: limits.keepAliveTimeoutMilliseconds,
-      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMilliseconds),
-    },
-    (incoming, outgoing) => {
-      if (isDraining) outgoing.shouldKeepAlive = false
-      handle(incoming, outgoing)
-    },
-  )
   let isDraining = false
+  const server = openServer(limits, tls, (incoming, outgoing) => {
+    if (isDraining) outgoing.shouldKeepAlive = false
+    handle(incoming, outgoing)
+  })
   server.maxConnections = limits.connectionsMax
   // The default of 2,000 would cut the list silently, and with it perhaps a second Authorization header.
   server.maxHeadersCount = 0
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // A connection that was answered already may report what came after; it counts once.
-    if (!socket.writable) {
-      socket.destroy()
-      return
-    }
-    onClientError()
-    answerClientError(CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400, socket)
+    const isHandshake = tls !== undefined && !HTTP_ERROR.test(error.code ?? '')
+    // A connection that was answered already may report what came after; it counts once. A handshake that failed has nobody
+    // to answer to.
+    if (isHandshake || socket.writable) onClientError()
+    if (isHandshake || !socket.writable) socket.destroy()
+    else answerClientError(CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400, socket)
   })
   return {
     isDraining: () => isDraining,
@@ -80,6 +76,21 @@ export function createHttpListener(
         server.closeIdleConnections()
       }),
   }
+}
+
+function openServer(limits: ListenerLimits, tls: Tls | undefined, handle: Handle): Server | TlsServer {
+  const options = {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.headersTimeoutMilliseconds,
+    requestTimeout: limits.requestTimeoutMilliseconds,
+    keepAliveTimeout: limits.keepAliveTimeoutMilliseconds,
+    connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMilliseconds),
+  }
+  if (tls === undefined) return createServer(options, handle)
+  const handshakeTimeout = limits.headersTimeoutMilliseconds
+  const server = createTlsServer({ ...options, ...tls.options(), handshakeTimeout }, handle)
+  tls.onChange((changed) => server.setSecureContext(changed))
+  return server
 }
 
 function answerClientError(status: number, socket: Socket): void {

@@ -22,6 +22,21 @@ export function oneOf(...choices: readonly string[]): SettingKind<string> {
   }
 }
 
+/** Some of a few words, separated by commas; in the order of `choices`. */
+export function someOf<Choice extends string>(...choices: readonly Choice[]): SettingKind<readonly Choice[]> {
+  const accepts = `some of ${choices.map((choice) => `\`${choice}\``).join(', ')}, separated by commas`
+  return {
+    accepts,
+    parse: (text) => {
+      const given: readonly string[] = text.split(',').map((word) => word.trim())
+      const known: readonly string[] = choices
+      return given.every((word) => known.includes(word))
+        ? success(choices.filter((choice) => given.includes(choice)))
+        : failed(`must be ${accepts}`)
+    },
+  }
+}
+
 /** A whole number from `min` to `max`, both included. */
 export function integer(min: number, max: number, unit: string): SettingKind<number> {
   const accepts = `${min.toLocaleString('en-US')} to ${max.toLocaleString('en-US')} ${unit}`

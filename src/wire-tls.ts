@@ -1,0 +1,50 @@
+import type { Logger } from 'pino'
+import type { Config, ListenerName } from '#config.ts'
+import { openTls, type Tls, type WatchedTls } from '#http/tls.ts'
+import { speaksTls } from '#unsafe-settings.ts'
+
+/** TLS of all listeners. */
+export interface ListenerTls {
+  /** Undefined for a listener that speaks plain HTTP. */
+  of(listener: ListenerName): Tls | undefined
+  /** Reads the files again. */
+  reload(): Promise<void>
+  close(): void
+}
+
+/**
+ * Opens the certificate of the listeners, once with the authorities of gateways and once with those of administrators.
+ *
+ * @throws when a file can't be used
+ */
+export async function wireTls(config: Config, logger: Logger): Promise<ListenerTls> {
+  const gateways = await open(config, logger, config.tlsClientAuthorities)
+  const admin = await open(config, logger, config.adminTlsClientAuthorities)
+  const all = [gateways, admin].filter((each) => each !== undefined)
+  return {
+    of: (listener) => {
+      if (!speaksTls(config, listener)) return undefined
+      return listener === 'admin' ? admin : gateways
+    },
+    reload: async () => {
+      await Promise.all(all.map((each) => each.reload()))
+    },
+    close: () => {
+      for (const each of all) each.close()
+    },
+  }
+}
+
+async function open(
+  { tlsCertificate: certificate, tlsKey: key }: Config,
+  logger: Logger,
+  clientAuthorities: string | undefined,
+): Promise<WatchedTls | undefined> {
+  if (certificate === undefined || key === undefined) return undefined
+  const files = { certificate, key, clientAuthorities }
+  return await openTls(files, {
+    onReload: (loaded) => logger.info(loaded, 'the TLS certificate was replaced'),
+    onBroken: (cause) =>
+      logger.error({ cause }, 'the new TLS files can not be used; those before stay in use'),
+  })
+}
