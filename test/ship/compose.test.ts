@@ -1,0 +1,87 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { parseDocument } from 'yaml'
+import { readConfig } from '../../src/config.ts'
+
+interface Service {
+  readonly image?: string
+  readonly command?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  readonly ports?: readonly string[]
+  readonly volumes?: readonly string[]
+  readonly networks?: readonly string[]
+  readonly network_mode?: string
+  readonly read_only?: boolean
+  readonly security_opt?: readonly string[]
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+  readonly healthcheck?: { readonly disable?: boolean; readonly test?: readonly string[] }
+}
+
+interface Compose {
+  readonly services: Readonly<Record<string, Service>>
+  readonly networks: Readonly<Record<string, unknown>>
+  readonly volumes: Readonly<Record<string, unknown>>
+}
+
+// Every name is used and exists; that the form is Compose's own is checked against its schema, end to end.
+const document = parseDocument(readFileSync('docker-compose.yml', 'utf8'))
+const compose = document.toJS() as Compose
+const services = Object.entries(compose.services)
+
+test('the file parses without an error or a warning', () => {
+  expect([...document.errors, ...document.warnings]).toEqual([])
+})
+
+describe.each(services)('%s', (_name, service) => {
+  test('is on networks, with volumes and after services that exist', () => {
+    for (const network of service.networks ?? []) expect(compose.networks).toHaveProperty(network)
+    for (const volume of service.volumes ?? [])
+      expect(compose.volumes).toHaveProperty(volume.split(':')[0] ?? '')
+    for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
+      expect(compose.services).toHaveProperty(other)
+      const hasHealth = compose.services[other]?.healthcheck?.test !== undefined
+      expect(condition === 'service_healthy' ? hasHealth : condition).toBeTruthy()
+    }
+  })
+
+  test('can gain no privileges and says how it is known to be well', () => {
+    expect(service.security_opt).toContain('no-new-privileges:true')
+    expect(service.healthcheck).toBeDefined()
+  })
+
+  test('is published to this machine alone, if at all', () => {
+    for (const port of service.ports ?? []) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/)
+  })
+
+  test('runs files that are there', () => {
+    const files = (service.command ?? []).filter((word) => word.endsWith('.ts'))
+    expect(files.filter((file) => !existsSync(file))).toEqual([])
+  })
+})
+
+test('the server accepts its settings: what others ask on all addresses, what administrators ask on loopback', () => {
+  const environment = compose.services['warder']?.environment ?? {}
+  const url = environment['WARDER_DATABASE_URL']?.replace(/\$\{[^}]+\}/, 'a-password')
+  const config = readConfig({ ...environment, WARDER_DATABASE_URL: url })
+  expect(config).toMatchObject({
+    ok: true,
+    value: {
+      listen: { host: '0.0.0.0' },
+      extAuthzListen: { host: '0.0.0.0' },
+      adminListen: { host: '127.0.0.1' },
+    },
+  })
+})
+
+test('no secret has a default', () => {
+  const text = readFileSync('docker-compose.yml', 'utf8')
+  expect(text.match(/\$\{POSTGRES_PASSWORD[^}]*\}/g)).toEqual(
+    Array(2).fill(`\${POSTGRES_PASSWORD:?choose one}`),
+  )
+})
+
+test('the API and the databases are reached only over Envoy and Warder', () => {
+  for (const name of ['upstream', 'postgres', 'valkey']) expect(compose.services[name]?.ports).toBeUndefined()
+  expect(compose.networks['storage']).toEqual({ internal: true })
+  expect(compose.services['envoy']?.networks).toEqual(['gateways'])
+})
