@@ -11,6 +11,7 @@ export interface LineSink {
 
 const CAUSES_MAX = 3
 const CHARACTERS_MAX = 1_000
+const DEPTH_MAX = 4
 /** User and password of a URL, such as the one of the database. */
 const URL_CREDENTIALS = /\/\/[^\s/@:]*:[^\s/@]*@/g
 
@@ -32,7 +33,7 @@ export function createProcessLog(level: LogLevel, copy?: LineSink, sink: LineSin
     level,
     base: { name: 'warder' },
     serializers: { msg: textOf },
-    formatters: { log: (fields: Record<string, unknown>) => redacted(fields) },
+    formatters: { log: (fields: Record<string, unknown>) => redacted(fields, 0) },
   }
   return pino(options, copy === undefined ? sink : both)
 }
@@ -51,15 +52,19 @@ function stderr(): LineSink {
   return pino.destination({ fd: 2, sync: true })
 }
 
-function redacted(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, shown(name, value)]))
+function redacted(fields: Record<string, unknown>, depth: number): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, shown(name, value, depth)]))
 }
 
-function shown(name: string, value: unknown): unknown {
+function shown(name: string, value: unknown, depth: number): unknown {
   if (value instanceof Error) return faultText(value)
   if (typeof value === 'string') return isSensitiveName(name, value) ? '[masked]' : textOf(value)
-  if (Array.isArray(value)) return value.map((each) => shown(name, each))
-  return typeof value === 'object' && value !== null ? redacted({ ...value }) : value
+  if (typeof value !== 'object' || value === null) return value
+  // Also the end of an object that contains itself.
+  if (depth === DEPTH_MAX) return '[cut]'
+  return Array.isArray(value)
+    ? value.map((each) => shown(name, each, depth + 1))
+    : redacted({ ...value }, depth + 1)
 }
 
 function textOf(value: unknown): string {

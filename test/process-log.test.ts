@@ -31,6 +31,14 @@ describe('the process log', () => {
     expect(lines[2]).toMatchObject({ headers: { authorization: '[masked]', list: ['[masked]'] } })
   })
 
+  test('an object that contains itself is cut, not followed for ever', () => {
+    const list: unknown[] = [JWT]
+    list.push(list)
+    const text = JSON.stringify(written('info', (logger) => logger.info({ list }, 'x')))
+    expect(text).toContain('[cut]')
+    expect(text).not.toContain('eyJ')
+  })
+
   test.each([
     ['debug', ['debug', 'info', 'warn', 'error']],
     ['info', ['info', 'warn', 'error']],

@@ -81,7 +81,7 @@ export function createTraces(
     traced: (decider) => tracedDecider(decider, tracer, scopes),
     step: (name, startedAt, endedAt) => {
       const scope = scopes.getStore()
-      if (scope !== undefined) addStep(tracer, scope, name, startedAt, endedAt)
+      if (scope !== undefined) quietly(() => addStep(tracer, scope, name, startedAt, endedAt))
     },
     lost: () => backlog.lost,
     shutdown: () => provider.shutdown(),
@@ -95,14 +95,16 @@ function tracedDecider(decider: Decider, tracer: Tracer, scopes: AsyncLocalStora
     decide: () => Promise<Decision>,
   ): Promise<Decision> => {
     const attributes = { 'warder.dialect': dialect }
-    const span = tracer.startSpan('warder.decide', { kind: SpanKind.SERVER, attributes }, parent)
-    if (!span.isRecording()) return await decide()
+    const span = quietly(() =>
+      tracer.startSpan('warder.decide', { kind: SpanKind.SERVER, attributes }, parent),
+    )
+    if (span === undefined || !span.isRecording()) return await decide()
     try {
       const decision = await scopes.run({ span, context: trace.setSpan(parent, span) }, decide)
-      describe(span, decision)
+      quietly(() => describe(span, decision))
       return decision
     } finally {
-      span.end()
+      quietly(() => span.end())
     }
   }
   return {
@@ -138,6 +140,15 @@ function addStep(
   const endTime = Date.now()
   tracer.startSpan(`warder.${name}`, { startTime: endTime - milliseconds }, context).end(endTime)
   span.setAttribute(`warder.${name}_ms`, milliseconds)
+}
+
+/** INVARIANT: a fault of the exporter's code is a missing span and never a decision that fails. */
+function quietly<Out>(run: () => Out): Out | undefined {
+  try {
+    return run()
+  } catch {
+    return undefined
+  }
 }
 
 function samplerOf({ ratio, parentBased }: SamplerSettings): Sampler {
