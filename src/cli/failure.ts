@@ -51,3 +51,9 @@ export interface CliDetail {
 export function fromAdmin(failure: AdminFailure, details: readonly CliDetail[] = []): CliFailure {
   return new CliFailure(failure.kind === 'input' ? EXIT.wrong : EXIT.refused, failure, details)
 }
+
+/** There is no such decision. */
+export function decisionUnknown(id: string): CliFailure {
+  const message = `there is no decision \`${id.slice(0, 80)}\` in the log`
+  return new CliFailure(EXIT.refused, { code: 'decision.unknown', message })
+}

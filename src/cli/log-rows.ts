@@ -5,6 +5,22 @@ import { instant } from './values.ts'
 
 const PAGE_LIMIT = 500
 
+const FILTERS = [
+  'tenant',
+  'decision',
+  'reason',
+  'agent',
+  'user',
+  'tool',
+  'gateway',
+  'requestId',
+  'release',
+  'policy',
+  'text',
+  'since',
+  'until',
+] as const satisfies readonly (keyof LogFlags)[]
+
 /** Filters of `logs query` and `logs tail`. */
 export interface LogFlags {
   readonly tenant?: string
@@ -13,6 +29,11 @@ export interface LogFlags {
   readonly agent?: string
   readonly user?: string
   readonly tool?: string
+  readonly gateway?: string
+  readonly requestId?: string
+  readonly release?: string
+  readonly policy?: string
+  readonly text?: string
   readonly since?: string
   readonly until?: string
 }
@@ -26,22 +47,22 @@ export function withFilters(command: Command): Command {
     .option('--agent <id>', 'only this agent')
     .option('--user <id>', 'only this user')
     .option('--tool <id>', 'only this tool, such as server/tool')
+    .option('--policy <id>', 'only where this policy decided or demanded an obligation')
+    .option('--release <id>', 'only this release, as sha256: and 64 hex digits')
+    .option('--gateway <id>', 'only what this gateway asked; `warder gateway list` shows ids')
+    .option('--request-id <id>', "only the gateway's request of this id")
+    .option('--text <words>', 'only rows with these words in parties, tool, resource, reasons or facts')
     .option('--since <time>', 'decided at or after this time; 15m, 2h, 7d count back from now', instant)
 }
 
 /** The filter that the options describe. */
 export function filterOf(flags: LogFlags): LogFilter {
-  const { tenant, decision, reason, agent, user, tool, since, until } = flags
-  return {
-    ...(tenant === undefined ? {} : { tenant: tenantOf(tenant) }),
-    ...(decision === undefined ? {} : { decision }),
-    ...(reason === undefined ? {} : { reason }),
-    ...(agent === undefined ? {} : { agent }),
-    ...(user === undefined ? {} : { user }),
-    ...(tool === undefined ? {} : { tool }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+  const filter: { [name: string]: string } = {}
+  for (const name of FILTERS) {
+    const value = flags[name]
+    if (value !== undefined) filter[name] = name === 'tenant' ? tenantOf(value) : value
   }
+  return filter
 }
 
 /** At most `limit` rows in pages, newest first. */

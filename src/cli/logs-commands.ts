@@ -1,14 +1,17 @@
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
-import { CliFailure, EXIT } from './failure.ts'
+import { decisionUnknown } from './failure.ts'
 import { filterOf, type LogFlags, rowsOf, withFilters } from './log-rows.ts'
 import { LOG_COLUMNS, logDetails } from './log-text.ts'
+import { addExport } from './logs-export.ts'
+import { addMaintain } from './logs-maintain.ts'
 import { addTail } from './logs-tail.ts'
+import { addVerify } from './logs-verify.ts'
 import { instant, positiveNumber } from './values.ts'
 
 const LIMIT_DEFAULT = 100
 
-/** `warder logs tail|show|query`. */
+/** `warder logs tail|show|query|export|verify|replay|maintain`. */
 export function addLogsCommands(program: Command, context: CliContext): void {
   const logs = program.command('logs').description('decisions: what was decided and why')
   addTail(withFilters(logs.command('tail')), context)
@@ -18,13 +21,15 @@ export function addLogsCommands(program: Command, context: CliContext): void {
     .description('print one decision with everything that the log keeps')
     .action(async (id: string, _: unknown, command: Command) => {
       const output = context.output(command)
-      await context.database(output, async ({ log }) => {
+      await context.database(output, async ({ log, correction }) => {
         const row = await log.find(id)
-        if (row === undefined) {
-          const message = `there is no decision \`${id.slice(0, 80)}\` in the log`
-          throw new CliFailure(EXIT.refused, { code: 'decision.unknown', message })
-        }
-        output.object(row, logDetails(row))
+        if (row === undefined) throw decisionUnknown(id)
+        const corrected_by = (await correction(row))?.decision_id
+        const note = `corrected by ${corrected_by}: this answer did not leave, the caller got a deny`
+        output.object({ ...row, ...(corrected_by && { corrected_by }) }, [
+          ...logDetails(row),
+          ...(corrected_by === undefined ? [] : [note]),
+        ])
       })
     })
   withFilters(logs.command('query'))
@@ -38,4 +43,7 @@ export function addLogsCommands(program: Command, context: CliContext): void {
         output.list(rowsOf(log, filter, flags.limit), LOG_COLUMNS, 'no decisions'),
       )
     })
+  addExport(logs.command('export'), context)
+  addVerify(logs.command('verify'), context)
+  addMaintain(logs.command('maintain'), context)
 }

@@ -6,6 +6,8 @@ export interface Sink {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
   on?(event: 'error', listener: (fault: Error) => void): unknown
+  /** Told when a write that returned false may go on. */
+  once?(event: 'drain', listener: () => void): unknown
 }
 
 /** What the commands need to know of the configuration. */

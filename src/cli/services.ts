@@ -1,16 +1,19 @@
 import { userInfo } from 'node:os'
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
-import type { QueryLog } from '#decision-log/port.ts'
+import type { LogRow, QueryLog } from '#decision-log/port.ts'
 import type { AcknowledgedState } from '#store/acknowledge-state.ts'
+import type { LogCare } from '#store/log-care.ts'
 import { CliFailure, EXIT } from './failure.ts'
 import type { CliOptions, CliSettings } from './options.ts'
 import type { Output } from './output.ts'
 
 /** What commands do their work with while the database is open. */
-export interface Services {
+export interface Services extends LogCare {
   readonly store: AdminStore
   readonly log: QueryLog
+  /** The row that takes back what `row` says, if there is one. */
+  correction(row: LogRow): Promise<LogRow | undefined>
   /** Accepts a database that is older than it was, for the data folder of the settings. */
   acknowledgeState(): Promise<AcknowledgedState>
 }
@@ -39,10 +42,11 @@ export async function withDatabase<Outcome>(
 ): Promise<Outcome> {
   const settings = settingsOf(options)
   // Loaded only now: the driver and the migrations would slow down `--help` and the commands that need no database.
-  const [{ openDatabase }, { createAdminStore }, { createQueryLog }, state, faults] = await Promise.all([
+  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults] = await Promise.all([
     import('#store/database.ts'),
     import('#store/admin-store.ts'),
     import('#store/decisions.ts'),
+    import('#store/log-care.ts'),
     import('#store/acknowledge-state.ts'),
     import('#store/faults.ts'),
   ])
@@ -58,7 +62,9 @@ export async function withDatabase<Outcome>(
     const actor = commandActor(command)
     return await work({
       store: createAdminStore(database, actor),
-      log: createQueryLog(database),
+      log: logRows.createQueryLog(database),
+      correction: (row) => logRows.findCorrection(database, row),
+      ...logCare.createLogCare(database),
       acknowledgeState: () => state.acknowledgeState(database, actor, settings.dataDirectory),
     })
   } catch (fault) {

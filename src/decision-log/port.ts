@@ -55,6 +55,14 @@ export interface LogFilter {
   readonly agent?: string
   readonly user?: string
   readonly tool?: string
+  /** Id of the gateway that asked. */
+  readonly gateway?: string
+  readonly requestId?: string
+  readonly release?: string
+  /** Id of a policy that decided or demanded an obligation. */
+  readonly policy?: string
+  /** Words that stand together, in any case, in parties, tool, resource, reasons or facts; punctuation separates words. */
+  readonly text?: string
   /** Inclusive lower and exclusive upper bound of `decided_at`, RFC 3339. */
   readonly since?: string
   readonly until?: string

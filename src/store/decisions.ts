@@ -3,6 +3,7 @@ import type { AppendRows, LogCursor, LogFilter, LogRow, QueryLog } from '#decisi
 import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
 import { codeOf, isConnectionLoss, withDeadline } from './faults.ts'
+import { logCondition } from './log-filter.ts'
 import { checkedLimit, instantText } from './rows.ts'
 
 /** How appending behaves. */
@@ -118,7 +119,11 @@ export function createQueryLog(db: Database): QueryLog {
   return {
     async page(filter, limit, cursor) {
       const size = checkedLimit(limit)
-      const rows = await selectRows(sql, where(sql, filter, cursor), size + 1)
+      const rows = await sql.begin('read only', async (transaction) => {
+        // Newest first and only a page: reading all of a week to sort it is never the shorter way.
+        await transaction`set local enable_seqscan = off`
+        return await selectRows(transaction, where(transaction, filter, cursor), size + 1)
+      })
       const page = rows.slice(0, size)
       const last = page.at(-1)
       return { rows: page, next: rows.length > size && last !== undefined ? cursorAfter(last) : undefined }
@@ -131,29 +136,35 @@ export function createQueryLog(db: Database): QueryLog {
   }
 }
 
+/** The later row that takes back an answer which did not leave; it has the time of the row that it corrects. */
+export async function findCorrection({ sql }: Database, row: LogRow): Promise<LogRow | undefined> {
+  const [found] = await selectRows(
+    sql,
+    sql`tenant = ${row.tenant} and decided_at = ${row.decided_at}::text::timestamptz
+      and trace->>'corrects' = ${row.decision_id}`,
+    1,
+  )
+  return found
+}
+
 type Condition = ReturnType<typeof instantText>
 
-function where(sql: Sql, filter: LogFilter, cursor: LogCursor | undefined): Condition {
-  const conditions: Condition[] = []
-  for (const column of ['tenant', 'decision', 'reason', 'agent', 'user', 'tool'] as const) {
-    const value = filter[column]
-    if (value !== undefined) conditions.push(sql`${sql(column)} = ${value}`)
-  }
-  if (filter.since !== undefined) conditions.push(sql`decided_at >= ${filter.since}::text::timestamptz`)
-  if (filter.until !== undefined) conditions.push(sql`decided_at < ${filter.until}::text::timestamptz`)
-  if (cursor !== undefined) {
-    const { decidedAt, decisionId } = parseCursor(cursor)
-    conditions.push(
-      sql`(decided_at, decision_id) < (${decidedAt}::text::timestamptz, ${decisionId}::text::uuid)`,
-    )
-  }
-  return conditions.reduce((all, condition) => sql`${all} and ${condition}`, sql`true`)
+function where(sql: Sql | Transaction, filter: LogFilter, cursor: LogCursor | undefined): Condition {
+  const condition = logCondition(sql, filter)
+  if (cursor === undefined) return condition
+  const { decidedAt, decisionId } = parseCursor(cursor)
+  return sql`${condition}
+    and (decided_at, decision_id) < (${decidedAt}::text::timestamptz, ${decisionId}::text::uuid)`
 }
 
 /** `bigint` columns, which the driver gives as text. */
 type NumberColumn = 'state_version' | 'sequence'
 
-async function selectRows(sql: Sql, condition: Condition, limit: number): Promise<readonly LogRow[]> {
+async function selectRows(
+  sql: Sql | Transaction,
+  condition: Condition,
+  limit: number,
+): Promise<readonly LogRow[]> {
   const order = sql`order by decisions.decided_at desc, decision_id desc limit ${limit}`
   return await selectLogRows(sql, sql`${condition} ${order}`)
 }

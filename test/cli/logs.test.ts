@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LogRow } from '#decision-log/port.ts'
 import { type Database, openDatabase } from '#store/database.ts'
@@ -117,4 +119,76 @@ test('tail begins with the last rows and then prints each new one once, oldest f
 test('tail with a limit of 0 prints only what is new', async () => {
   const ran = await run(['logs', 'tail', '--limit', '0', '--no-follow', '--json'])
   expect(ran).toEqual({ exit: 0, stdout: '', stderr: '' })
+})
+
+test('an export holds every row that the filters keep, as NDJSON and as CSV, in a file that nobody had', async () => {
+  const lines = await run(['logs', 'export', '--tenant', 'acme', '--text', 'planner'])
+  const rows = await query('--tenant', 'acme', '--limit', '9999')
+  const all = await run(['logs', 'export', '--tenant', 'acme', '--until', '2030-01-01'])
+  expect(lines).toMatchObject({ exit: 0, stderr: '' })
+  expect(
+    all.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual(rows)
+
+  const file = join(folder.path, 'out.csv')
+  const flags = [
+    'logs',
+    'export',
+    '--tenant',
+    'acme',
+    '--format',
+    'csv',
+    '--until',
+    '2030-01-01',
+    '--output',
+    file,
+    '--json',
+  ]
+  await append([
+    row('acme', { agent: '=HYPERLINK("http://evil")', user: '@sum,a', tool: 'a"b', resource: '-1' }),
+  ])
+  const csv = await run(flags)
+  expect(JSON.parse(csv.stdout)).toEqual({ file, rows: rows.length + 1 })
+  const text = readFileSync(file, 'utf8')
+  expect(text.split('\r\n')).toHaveLength(rows.length + 3)
+  expect(text).toContain(`,"'=HYPERLINK(""http://evil"")","'@sum,a",,"a""b",,'-1,`)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  const again = await run(flags)
+  expect(again.exit).toBe(3)
+  expect(JSON.parse(again.stderr).error.code).toBe('file.unwritable')
+})
+
+test('verify names the first break of a chain and ends with 1; maintain says what it did', async () => {
+  const broken = await run(['logs', 'verify', '--writer', writer, '--json'])
+  expect(broken.exit).toBe(1)
+  expect(JSON.parse(broken.stdout)).toMatchObject({
+    ok: false,
+    breaks: [{ writer, sequence: 1, kind: 'edited' }],
+  })
+  expect(JSON.parse(broken.stderr).error.code).toBe('log.broken')
+  const empty = await run(['logs', 'verify', '--tenant', 'nobody'])
+  expect(empty).toMatchObject({
+    exit: 0,
+    stdout: 'the log is whole: 0 rows in 0 chains, 0 removed by retention\n',
+  })
+  const maintained = await run(['logs', 'maintain', '--json'])
+  expect(JSON.parse(maintained.stdout)).toMatchObject({ ran: true, removed: 0 })
+})
+
+test('a decision that was taken back says by which row', async () => {
+  const first = row('acme')
+  const second = row('acme', {
+    decided_at: first.decided_at,
+    decision: 'deny',
+    trace: { corrects: first.decision_id },
+  })
+  await append([first, second])
+  const shown = await run(['logs', 'show', first.decision_id, '--json'])
+  expect(JSON.parse(shown.stdout).corrected_by).toBe(second.decision_id)
+  expect((await run(['logs', 'show', first.decision_id])).stdout).toContain(
+    `corrected by ${second.decision_id}`,
+  )
 })
