@@ -18,16 +18,18 @@ export interface ListenerTls {
  * @throws when a file can't be used
  */
 export async function wireTls(config: Config, logger: Logger): Promise<ListenerTls> {
-  const gateways = await open(config, logger, config.tlsClientAuthorities)
-  const admin = await open(config, logger, config.adminTlsClientAuthorities)
-  const all = [gateways, admin].filter((each) => each !== undefined)
+  const { tlsClientAuthorities, adminTlsClientAuthorities } = config
+  const gateways = await open(config, logger, tlsClientAuthorities)
+  const isShared = tlsClientAuthorities === adminTlsClientAuthorities
+  const admin = isShared ? gateways : await open(config, logger, adminTlsClientAuthorities)
+  const all = new Set([gateways, admin].filter((each) => each !== undefined))
   return {
     of: (listener) => {
       if (!speaksTls(config, listener)) return undefined
       return listener === 'admin' ? admin : gateways
     },
     reload: async () => {
-      await Promise.all(all.map((each) => each.reload()))
+      for (const each of all) await each.reload()
     },
     close: () => {
       for (const each of all) each.close()
