@@ -23,6 +23,7 @@ import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, createQueryLog, registerWriter } from '#store/decisions.ts'
+import { keepLog } from '#store/log-keeper.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
 import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
@@ -105,6 +106,11 @@ async function open(
     },
   })
   opened.push(() => feed.close())
+  const keeper = keepLog(db, {
+    report: (report) => logger.info(report, 'the decision log was maintained'),
+    fault: (fault) => faults.report({ message: 'the log could not be maintained', fault: faultText(fault) }),
+  })
+  opened.push(() => keeper.close())
 
   const log = await openLog(config, { db, metrics, faults })
   opened.push(async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from './database.ts'
 import { type MaintenanceReport, maintainLog } from './log-maintenance.ts'
 
@@ -7,6 +8,7 @@ export interface LogKeeper {
 }
 
 const EVERY_MILLISECONDS = 60 * 60_000
+const CLOSE_MILLISECONDS = 3_000
 const FIRST_MILLISECONDS_MAX = 10_000
 
 /**
@@ -45,7 +47,8 @@ export function keepLog(
     close: async () => {
       closing.abort()
       clearTimeout(timer)
-      await running
+      // What takes longer ends with the connections; the next round does it again.
+      await Promise.race([running, sleep(CLOSE_MILLISECONDS, undefined, { ref: false })])
     },
   }
 }
