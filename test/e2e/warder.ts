@@ -9,15 +9,23 @@ import { killAll, type Program, processTree, startProgram } from './process.ts'
 
 /** A real server with a database and a data folder of its own. It keeps its ports over restarts. */
 export interface Warder {
+  readonly dataDir: string
   readonly decisionPort: number
   readonly adminPort: number
   readonly extAuthzPort: number
+  readonly dataDirectory: string
   /** Runs `warder ...` beside the server; gives stdout. Rejects with stderr when the exit code is not 0. */
   cli(...args: readonly string[]): Promise<string>
   /** Runs `warder ... --json` and reads what it prints. */
   json(...args: readonly string[]): Promise<unknown>
   /** Starts the server and waits until it is ready. */
   start(): Promise<void>
+  /** Starts the server and waits until it answers, ready or not. */
+  startUnready(): Promise<void>
+  /** Process id of the server. */
+  pid(): number
+  /** Process ids of its embedded database, the postmaster first. */
+  databasePids(): readonly number[]
   /** SIGKILL to the server alone. */
   kill(): Promise<void>
   /** SIGKILL to the server and to every process of its database at once. */
@@ -39,11 +47,22 @@ const NODE = process.execPath
 const READY_MILLISECONDS = 60_000
 const CLI_MILLISECONDS = 60_000
 
-/** Starts a server on free ports with an empty data folder. */
-export async function startWarder(settings: Readonly<Record<string, string>> = {}): Promise<Warder> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'warder-e2e-'))
+/** Where and how a server runs, beside its settings. */
+export interface WarderPlace {
+  /** A folder of the caller's, who removes it. Default: a new one. */
+  readonly dataDir?: string
+  /** Arguments of Node.js itself. */
+  readonly nodeArguments?: readonly string[]
+}
+
+/** Starts a server on free ports, with an empty data folder unless `place` names one. */
+export async function startWarder(
+  settings: Readonly<Record<string, string>> = {},
+  place: WarderPlace = {},
+): Promise<Warder> {
+  const dataDir = place.dataDir ?? mkdtempSync(join(tmpdir(), 'warder-e2e-'))
   // As root the database runs as another user, who must be able to reach its folder.
-  chmodSync(dataDir, 0o755)
+  if (place.dataDir === undefined) chmodSync(dataDir, 0o755)
   const [decisionPort = 0, adminPort = 0, extAuthzPort = 0] = await freePorts(3)
   const env = {
     ...withoutSettings(process.env),
@@ -55,19 +74,28 @@ export async function startWarder(settings: Readonly<Record<string, string>> = {
     ...settings,
   }
   let program: Program | undefined
+  const startUntil = async (isEnough: (status: number) => boolean) => {
+    const started = startProgram(NODE, [...(place.nodeArguments ?? []), 'src/main.ts', 'serve'], env)
+    program = started
+    await until('the server is ready', READY_MILLISECONDS, async () => {
+      if (!started.isRunning()) throw new Error(`it ended: ${started.output()}`)
+      return isEnough((await send(adminPort, { path: '/readyz' })).status)
+    })
+  }
   const warder: Warder = {
+    dataDir,
     decisionPort,
     adminPort,
     extAuthzPort,
+    dataDirectory: dataDir,
     cli: (...args) => runCli(args, env),
     json: async (...args) => JSON.parse(await runCli([...args, '--json'], env)),
-    async start() {
-      const started = startProgram(NODE, ['src/main.ts', 'serve'], env)
-      program = started
-      await until('the server is ready', READY_MILLISECONDS, async () => {
-        if (!started.isRunning()) throw new Error(`it ended: ${started.output()}`)
-        return (await send(adminPort, { path: '/readyz' })).status === 200
-      })
+    start: () => startUntil((status) => status === 200),
+    startUnready: () => startUntil(() => true),
+    pid: () => program?.pid ?? 0,
+    databasePids() {
+      const postmaster = postmasterOf(dataDir)
+      return postmaster === undefined ? [] : processTree(postmaster)
     },
     async kill() {
       await program?.end('SIGKILL')
@@ -87,7 +115,7 @@ export async function startWarder(settings: Readonly<Record<string, string>> = {
     output: () => program?.output() ?? '',
     async remove() {
       await warder.stop()
-      rmSync(dataDir, { recursive: true, force: true })
+      if (place.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
     },
   }
   try {
