@@ -11,19 +11,21 @@ const TIMEOUT_MILLISECONDS = 300_000
 export interface CompileFlags {
   /** Every warning is an error. */
   readonly strict?: boolean
+  /** Also measures what the tests decide. */
+  readonly coverage?: boolean
 }
 
 /** Compiles the policy folder in a worker, with progress. */
 export async function compileDirectory(
   directory: string,
   output: Output,
-  { strict = false }: CompileFlags = {},
+  { strict = false, coverage = false }: CompileFlags = {},
 ): Promise<CompileOutcome> {
   const [files, shipped] = await Promise.all([readPolicyFolder(directory), readShippedPolicies()])
   if (!files.ok) throw fromAdmin(files.failure)
   const { compileInWorker } = await import('#policy/compile/compile-in-worker.ts')
   const outcome = await compileInWorker(
-    { files: files.value, ...shipped },
+    { files: files.value, ...shipped, coverage },
     {
       timeoutMilliseconds: TIMEOUT_MILLISECONDS,
       onProgress: ({ stage, done, total }) => output.progress(stage, done, total),

@@ -3,21 +3,22 @@ import { type ActivatedRelease, activateRelease, pushRelease } from '#admin/push
 import type { CompileOutcome } from '#policy/compile/compile.ts'
 import { type CompileFlags, compileDirectory, strictOption } from './compile.ts'
 import type { CliContext } from './context.ts'
-import { renderDiagnostic } from './diagnostic.ts'
-import { CliFailure, EXIT, fromAdmin } from './failure.ts'
+import { fromAdmin } from './failure.ts'
+import { findingsOf, notCompiled, printFindings, requireOk } from './findings.ts'
 import { folderArgument } from './folder-argument.ts'
 import type { Output } from './output.ts'
 import { addDiffCommand } from './policy-diff.ts'
 import { addFormatCommand } from './policy-fmt.ts'
 import { addPullCommand } from './policy-pull.ts'
 import { addRollbackCommand } from './policy-rollback.ts'
+import { addTestCommand } from './policy-test.ts'
 import { addReleaseCommands } from './release-commands.ts'
 
 /** `warder policy` with all that belongs to it. */
 export function addPolicyCommands(program: Command, context: CliContext): void {
   const policy = program.command('policy').description('policies: check, test, publish')
   addCheck(policy, context)
-  addTest(policy, context)
+  addTestCommand(policy, context)
   addPush(policy, context)
   addActivate(policy, context)
   addRollbackCommand(policy, context)
@@ -42,28 +43,6 @@ function addCheck(policy: Command, context: CliContext): void {
         ? `ok: ${outcome.release.policyCount} policies with guardrails, ${tests.passed} tests passed`
         : 'not ok'
       output.object({ ok: outcome.ok, ...findingsOf(outcome), ...releaseOf(outcome), tests }, [summary])
-      requireOk(outcome, output)
-    })
-}
-
-function addTest(policy: Command, context: CliContext): void {
-  policy
-    .command('test')
-    .addArgument(folderArgument())
-    .addOption(strictOption())
-    .description('run tests/*.json of the folder and print each failure')
-    .action(async (directory: string, flags: CompileFlags, command: Command) => {
-      const output = context.output(command)
-      const outcome = await compileDirectory(directory, output, flags)
-      const { tests } = outcome
-      if (tests === undefined) printFindings(outcome, output)
-      else {
-        for (const { file, name, expected, actual } of tests.failures) {
-          output.note(`failed: ${file}: ${name}\n  expected ${show(expected)}\n  actual   ${show(actual)}`)
-        }
-      }
-      const lines = tests === undefined ? ['not run'] : [`${tests.passed} of ${tests.total} tests passed`]
-      output.object({ ok: outcome.ok, ...findingsOf(outcome), ...tests }, lines)
       requireOk(outcome, output)
     })
 }
@@ -129,44 +108,8 @@ function noteGuardrails({ guardrails_off: isOff, tenant }: ActivatedRelease, out
   )
 }
 
-function printFindings(outcome: CompileOutcome, output: Output): void {
-  for (const diagnostic of outcome.ok ? outcome.warnings : outcome.diagnostics) {
-    output.note(`${renderDiagnostic(diagnostic)}\n`)
-  }
-}
-
-function findingsOf(outcome: CompileOutcome): object {
-  const findings = outcome.ok ? outcome.warnings : outcome.diagnostics
-  return {
-    errors: findings.filter(({ severity }) => severity === 'error'),
-    warnings: findings.filter(({ severity }) => severity === 'warning'),
-  }
-}
-
 function releaseOf(outcome: CompileOutcome): object {
   if (!outcome.ok) return {}
   const { id, validated, vocabulary, policyCount } = outcome.release
   return { release: id, validated, vocabulary, policies: policyCount }
-}
-
-/** In JSON the findings are on the standard output already, so only the exit code is left to tell. */
-function requireOk(outcome: CompileOutcome, output: Output): void {
-  if (!outcome.ok) throw notCompiled(outcome, output)
-}
-
-function notCompiled(outcome: CompileOutcome, output: Output): CliFailure {
-  const findings = outcome.ok ? [] : outcome.diagnostics.filter(({ severity }) => severity === 'error')
-  const failure = { code: 'policy.invalid', message: `the folder has ${count(findings.length, 'error')}` }
-  const details = findings.map(({ file, line, column, message, help }) => {
-    return { path: `${file}:${line}:${column}`, message, help }
-  })
-  return new CliFailure(EXIT.wrong, failure, output.json ? details : [])
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
-}
-
-function show(outcome: object | string): string {
-  return typeof outcome === 'string' ? outcome : JSON.stringify(outcome)
 }

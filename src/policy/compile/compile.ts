@@ -1,6 +1,7 @@
 import type { PolicyRecord, ReleaseContent, SchemaModel, SourceFile, Vocabulary } from '#model/release.ts'
 import { areaOf, checkFolder } from './check-folder.ts'
 import { compileSchema, type SchemaOutcome } from './compile-schema.ts'
+import { type CoverageReport, measureCoverage } from './coverage.ts'
 import { type Diagnostic, diagnosticAt, type Finding, lineNumber } from './diagnostic.ts'
 import { EngineFailure } from './engine.ts'
 import { type PlacedTest, readTests } from './folder-tests.ts'
@@ -21,6 +22,8 @@ export interface CompileInput {
   readonly guardrails: readonly SourceFile[]
   /** Text of the shipped schema. */
   readonly warderSchema: string
+  /** Whether to measure what the tests decide. Default: no. */
+  readonly coverage?: boolean
 }
 
 /** A release, or everything that is wrong with the folder. */
@@ -30,6 +33,7 @@ export type CompileOutcome =
       readonly release: ReleaseContent
       readonly warnings: readonly Diagnostic[]
       readonly tests: TestReport
+      readonly coverage?: CoverageReport
     }
   | {
       readonly ok: false
@@ -39,7 +43,7 @@ export type CompileOutcome =
 
 /** How far a compilation is; `total` is known from the first call of a stage. */
 export interface CompileProgress {
-  readonly stage: 'parse' | 'validate' | 'test'
+  readonly stage: 'parse' | 'validate' | 'test' | 'coverage'
   readonly done: number
   readonly total: number
 }
@@ -119,6 +123,7 @@ class Compilation {
       release: this.#release(vocabulary, records, schemaText, model),
       warnings: this.sorted(),
       tests: report,
+      ...(this.#input.coverage === true && { coverage: this.#coverage(tests, policies, schemaText) }),
     }
   }
 
@@ -248,6 +253,12 @@ class Compilation {
     const outcome = runTests(tests, records, schemaText, (done) => this.#progress('test', done, tests.length))
     this.#diagnostics.push(...outcome.diagnostics)
     return outcome.report
+  }
+
+  #coverage(tests: readonly PlacedTest[], policies: readonly CompiledPolicy[], schemaText?: string) {
+    return measureCoverage(tests, policies, schemaText, (done) =>
+      this.#progress('coverage', done, tests.length),
+    )
   }
 
   #release(

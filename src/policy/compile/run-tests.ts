@@ -1,9 +1,8 @@
-import type { Context, EntityUid as EngineUid, Entities } from '@cedar-policy/cedar-wasm/nodejs'
 import type { PolicyRecord } from '#model/release.ts'
+import { askTest, prepareTests } from './ask-test.ts'
 import { type Diagnostic, diagnosticAt, type Finding } from './diagnostic.ts'
-import { callEngine, EngineFailure } from './engine.ts'
 import type { FolderTest, PlacedTest } from './folder-tests.ts'
-import { tokens } from './tokens.ts'
+import { compareText } from './release-id.ts'
 
 /** What one test expected or got. */
 export interface TestOutcome {
@@ -40,7 +39,8 @@ export function runTests(
   onProgress: (done: number) => void,
 ): { readonly report: TestReport; readonly diagnostics: readonly Diagnostic[] } {
   if (tests.length === 0) return { report: { total: 0, passed: 0, failures: [] }, diagnostics: [] }
-  load(policies, schemaText)
+  const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
+  prepareTests(HANDLE, staticPolicies, schemaText)
   const byId = new Map(policies.map((policy) => [policy.id, policy]))
   const diagnostics: Diagnostic[] = []
   const failures: TestReport['failures'][number][] = []
@@ -53,18 +53,8 @@ export function runTests(
     }
     onProgress(i + 1)
   }
-  load([], undefined)
+  prepareTests(HANDLE, {}, undefined)
   return { report: { total: tests.length, passed: tests.length - failures.length, failures }, diagnostics }
-}
-
-function load(policies: readonly PolicyRecord[], schemaText: string | undefined): void {
-  const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]))
-  const answers = callEngine((engine) => [
-    engine.preparsePolicySet(HANDLE, { staticPolicies }),
-    ...(schemaText === undefined ? [] : [engine.preparseSchema(HANDLE, schemaText)]),
-  ])
-  if (answers.some((answer) => answer.type === 'failure'))
-    throw new EngineFailure('the policy engine refused a release that it had accepted')
 }
 
 function evaluate(
@@ -72,28 +62,13 @@ function evaluate(
   byId: ReadonlyMap<string, PolicyRecord>,
   hasSchema: boolean,
 ): TestOutcome | string {
-  const { principal, action, resource, context } = test.request
-  const uids = [principal, action, resource].map(readUid)
-  const [principalUid, actionUid, resourceUid] = uids
-  if (principalUid === undefined || actionUid === undefined || resourceUid === undefined)
-    return `\`${[principal, action, resource][uids.indexOf(undefined)]}\` is not an entity; write \`Type::"id"\``
-  const answer = callEngine((engine) =>
-    engine.statefulIsAuthorized({
-      principal: principalUid,
-      action: actionUid,
-      resource: resourceUid,
-      context: context as Context,
-      entities: test.entities as unknown as Entities,
-      preparsedPolicySetId: HANDLE,
-      ...(hasSchema ? { preparsedSchemaName: HANDLE } : {}),
-    }),
-  )
-  if (answer.type === 'failure') return answer.errors.map((error) => error.message).join('; ')
-  const { decision, diagnostics } = answer.response
+  const answer = askTest(test, HANDLE, hasSchema)
+  if (typeof answer === 'string') return answer
+  const { decision, diagnostics } = answer
   const errored = diagnostics.errors.map((error) => byId.get(error.policyId))
   // INVARIANT: an erroring forbid denies, here as on the hot path.
   const isDeniedByError = decision === 'allow' && errored.some((policy) => policy?.effect !== 'permit')
-  const reason = isDeniedByError ? [] : diagnostics.reason.toSorted()
+  const reason = isDeniedByError ? [] : diagnostics.reason.toSorted(compareText)
   const obligations = reason.flatMap((id) => (byId.get(id)?.obligations ?? []).map(({ type }) => type))
   return {
     decision: isDeniedByError ? 'deny' : decision,
@@ -144,16 +119,4 @@ function describe(outcome: TestOutcome, asked: TestOutcome): string {
   if (asked.num_errors !== undefined) parts.push(`${outcome.num_errors} errors`)
   if (asked.obligations !== undefined) parts.push(`obligations [${outcome.obligations?.join(', ')}]`)
   return parts.join(', ')
-}
-
-/** Reads `Type::"id"`; the engine itself reads the escapes. Undefined for anything else. */
-function readUid(text: string): EngineUid | undefined {
-  const shape = [...tokens(text)].map((token) => (token.kind === 'mark' ? token.text : token.kind)).join(' ')
-  if (!/^(word :: )+string$/.test(shape)) return undefined
-  const answer = callEngine((engine) =>
-    engine.policyToJson(`permit(principal == ${text}, action, resource);`),
-  )
-  if (answer.type === 'failure') return undefined
-  const { principal } = answer.json
-  return principal.op === '==' && 'entity' in principal ? principal.entity : undefined
 }
