@@ -4,6 +4,7 @@ import type { CliContext } from './context.ts'
 import { tenantOf } from './context.ts'
 import { CliFailure, EXIT, fromAdmin } from './failure.ts'
 import type { WatchedFolder } from './options.ts'
+import { serveFailure } from './serve-failure.ts'
 import { settingsOf } from './services.ts'
 
 interface ServeFlags {
@@ -27,7 +28,9 @@ export function addServeCommand(program: Command, context: CliContext): void {
     .description('run the server; docs/configuration.md lists its settings')
     .action(async (flags: ServeFlags, command: Command) => {
       const watched = await watchedFolder(flags, context, context.output(command).json)
-      await context.options.serve(watched)
+      await context.options.serve(watched).catch((fault: unknown) => {
+        throw serveFailure(fault, context.options) ?? fault
+      })
     })
 }
 

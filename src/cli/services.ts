@@ -90,7 +90,8 @@ function userName(): string {
   }
 }
 
-function unavailable(fault: unknown, settings: CliSettings): CliFailure {
+/** The database can't be opened or stopped answering; the text never shows its URL or password. */
+export function unavailable(fault: unknown, settings: CliSettings): CliFailure {
   const reason = fault instanceof Error ? fault.message : 'it did not answer'
   const help =
     settings.databaseUrl === undefined

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
 import type { WatchedFolder } from '#cli/options.ts'
@@ -55,6 +57,34 @@ test.each([
   expect(ran).toMatchObject({ exit, given: [] })
   expect(JSON.parse(ran.stderr).error.code).toBe(code)
 })
+
+test('an address that is in use is the environment at fault, and the message names it', async () => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const listen = async () => {
+    await once(createServer().listen(port, '127.0.0.1'), 'listening')
+  }
+  const ran = await runner(folder.path, listen)(['serve', '--json'])
+  taken.close()
+  expect(ran).toMatchObject({ exit: 2, stdout: '' })
+  expect(JSON.parse(ran.stderr).error).toMatchObject({
+    code: 'listen.refused',
+    message: `can not listen on 127.0.0.1:${port}: the address is in use`,
+  })
+})
+
+test.each(['ECONNREFUSED', '28P01', '3D000'])(
+  'a server without its database (%s) ends with 4',
+  async (code) => {
+    const refuse = () => Promise.reject(Object.assign(new Error('login of s3cret refused'), { code }))
+    const env = { WARDER_DATABASE_URL: 'postgres://warder:s3cret@127.0.0.1:1/warder' }
+    const ran = await runner(folder.path, refuse)(['serve', '--json'], { env })
+    expect(ran).toMatchObject({ exit: 4, stdout: '' })
+    expect(JSON.parse(ran.stderr).error.code).toBe('database.unavailable')
+    expect(ran.stderr).not.toMatch(/s3cret/)
+  },
+)
 
 test('a running server publishes what is saved, prints findings and keeps the last good release', async () => {
   const server = spawn(
