@@ -6,7 +6,7 @@ import { readConfig } from '../../src/config.ts'
 interface Service {
   readonly image?: string
   readonly command?: readonly string[]
-  readonly environment?: Readonly<Record<string, string>>
+  readonly environment?: Readonly<Record<string, string | undefined>>
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
   readonly networks?: readonly string[]
@@ -28,6 +28,12 @@ const document = parseDocument(readFileSync('docker-compose.yml', 'utf8'))
 const compose = document.toJS() as Compose
 const services = Object.entries(compose.services)
 
+function serviceOf(name: string): Service {
+  const found = compose.services[name]
+  if (found === undefined) throw new Error(`there is no service ${name}`)
+  return found
+}
+
 test('the file parses without an error or a warning', () => {
   expect([...document.errors, ...document.warnings]).toEqual([])
 })
@@ -39,7 +45,7 @@ describe.each(services)('%s', (_name, service) => {
       expect(compose.volumes).toHaveProperty(volume.split(':')[0] ?? '')
     for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
       expect(compose.services).toHaveProperty(other)
-      const hasHealth = compose.services[other]?.healthcheck?.test !== undefined
+      const hasHealth = serviceOf(other).healthcheck?.test !== undefined
       expect(condition === 'service_healthy' ? hasHealth : condition).toBeTruthy()
     }
   })
@@ -60,7 +66,7 @@ describe.each(services)('%s', (_name, service) => {
 })
 
 test('the server accepts its settings: what others ask on all addresses, what administrators ask on loopback', () => {
-  const environment = compose.services['warder']?.environment ?? {}
+  const environment = serviceOf('warder').environment ?? {}
   const url = environment['WARDER_DATABASE_URL']?.replace(/\$\{[^}]+\}/, 'a-password')
   const config = readConfig({ ...environment, WARDER_DATABASE_URL: url })
   expect(config).toMatchObject({
@@ -81,7 +87,7 @@ test('no secret has a default', () => {
 })
 
 test('the API and the databases are reached only over Envoy and Warder', () => {
-  for (const name of ['upstream', 'postgres', 'valkey']) expect(compose.services[name]?.ports).toBeUndefined()
+  for (const name of ['upstream', 'postgres', 'valkey']) expect(serviceOf(name).ports).toBeUndefined()
   expect(compose.networks['storage']).toEqual({ internal: true })
-  expect(compose.services['envoy']?.networks).toEqual(['gateways'])
+  expect(serviceOf('envoy').networks).toEqual(['gateways'])
 })
