@@ -28,20 +28,32 @@ export interface PlacedTest {
   readonly offset: number
 }
 
+const ENTITY = 'Written as in a policy: Type::"id".'
+const uid = (what: string) => z.string().max(2_048).describe(`${what} ${ENTITY}`)
+
 const SCHEMA = z.strictObject({
-  name: z.string().min(1).max(200),
+  name: z.string().min(1).max(200).describe('What the test guarantees, in words.'),
   request: z.strictObject({
-    principal: z.string().max(2_048),
-    action: z.string().max(2_048),
-    resource: z.string().max(2_048),
-    context: z.record(z.string(), z.json()).default({}),
+    principal: uid('Who asks.'),
+    action: uid('What is to be done.'),
+    resource: uid('On what.'),
+    context: z.record(z.string(), z.json()).default({}).describe('Facts of the call, as Cedar JSON.'),
   }),
-  entities: z.array(z.json()).default([]),
+  entities: z
+    .array(z.json())
+    .default([])
+    .describe('Entities that the policies can see, as Cedar entity JSON.'),
   decision: z.enum(['allow', 'deny']),
-  reason: z.array(z.string()).optional(),
-  num_errors: z.int().min(0).optional(),
-  obligations: z.array(z.string()).optional(),
+  reason: z.array(z.string()).optional().describe('Ids of exactly the policies that decide.'),
+  num_errors: z.int().min(0).optional().describe('How many policies fail.'),
+  obligations: z.array(z.string()).optional().describe('Types of exactly the obligations of the answer.'),
 })
+
+/** JSON Schema (2020-12) of a file of `tests/`, for editors. */
+export function testsJsonSchema(): object {
+  const schema = z.toJSONSchema(z.array(SCHEMA).max(LIMITS.testsPerFile), { io: 'input' })
+  return { title: 'Tests of a Warder policy folder (tests/*.json)', ...schema }
+}
 
 const NESTING_MAX = 100
 
