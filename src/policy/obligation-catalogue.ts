@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { isSettableHeader } from '#lib/header-name.ts'
+import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import type { ObligationTemplate } from '#model/release.ts'
@@ -16,7 +17,7 @@ export type ObligationMerge = 'union' | 'strictest' | 'conflict'
 /** One entry of the catalogue. */
 export interface ObligationDefinition {
   /** Checks the properties (everything but `type`); unknown properties are refused. */
-  readonly schema: z.ZodType
+  readonly schema: z.ZodObject
   /** Who carries it out; `gateway` ones need a gateway that is registered for them. */
   readonly executes: 'gateway' | 'warder'
   readonly merge: ObligationMerge
@@ -134,10 +135,22 @@ export function parseObligation(json: unknown): Result<ObligationTemplate, strin
     )
   const parsed = OBLIGATIONS[type].schema.safeParse(properties)
   if (parsed.success) return success({ type, properties: parsed.data as ObligationTemplate['properties'] })
-  const problems = parsed.error.issues.map((issue) =>
-    issue.path.length === 0 ? issue.message : `\`${issue.path.join('.')}\`: ${issue.message}`,
-  )
+  const known = Object.keys(OBLIGATIONS[type].schema.shape)
+  const problems = parsed.error.issues.map((issue) => problemOf(issue, known))
   return failed(`obligation \`${type}\` is not valid: ${problems.join('; ')}`)
+}
+
+function problemOf(issue: z.core.$ZodIssue, known: readonly string[]): string {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => unknownProperty(key, known)).join('; ')
+  const at = issue.path.length === 0 ? '' : `\`${issue.path.join('.')}\`: `
+  if (issue.message.endsWith('received undefined')) return `${at}is required`
+  return `${at}${issue.message.replace(/^Invalid (?:input|option): /, '')}`
+}
+
+function unknownProperty(key: string, known: readonly string[]): string {
+  const near = nearest(key, known)
+  return `\`${key}\` is not one of its properties${near === undefined ? '' : `; did you mean \`${near}\`?`}`
 }
 
 /**

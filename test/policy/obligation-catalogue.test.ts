@@ -46,6 +46,17 @@ test.each(INVALID)('%j is refused and the message names the property', (obligati
   expect(parsed).toMatchObject({ failure: expect.stringMatching(/^obligation `\w+` is not valid: /) })
 })
 
+test('a misspelt property is reported in the words of the catalogue, with the one that was meant', () => {
+  expect(parseObligation({ type: 'redact', fieldz: ['email'], in: 'result' })).toEqual({
+    ok: false,
+    failure:
+      'obligation `redact` is not valid: `fields`: is required; `fieldz` is not one of its properties; did you mean `fields`?',
+  })
+  expect(parseObligation({ type: 'redact', fields: 'email', in: 'result' })).toMatchObject({
+    failure: 'obligation `redact` is not valid: `fields`: expected array, received string',
+  })
+})
+
 test.each([
   ...[
     'Authorization',
