@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { get as getPlain, type IncomingMessage } from 'node:http'
+import { get as getOverTls } from 'node:https'
 import type { Command } from 'commander'
 import type { CliContext } from './context.ts'
 import { type CliDetail, CliFailure, EXIT } from './failure.ts'
+import type { CliSettings } from './options.ts'
 import { settingsOf } from './services.ts'
 
 /** What `/readyz` of the admin listener says. */
@@ -19,28 +23,55 @@ export function addHealthCommands(program: Command, context: CliContext): void {
     .description('ask the running server whether it may decide; exit code 0 when it is ready, else 1')
     .action(async (_flags: object, command: Command) => {
       const output = context.output(command)
-      const { host, port } = settingsOf(context.options).adminListen
-      const readiness = await ask(`http://${host.includes(':') ? `[${host}]` : host}:${port}/readyz`)
+      const readiness = await ask(settingsOf(context.options))
       if (!readiness.ready) throw notReady(readiness)
       output.object(readiness, ['ready'])
     })
 }
 
-async function ask(url: string): Promise<Readiness> {
+async function ask({ adminListen, tlsCertificate, tlsListeners }: CliSettings): Promise<Readiness> {
+  const { host, port } = adminListen
+  const certificate = tlsListeners.includes('admin') ? tlsCertificate : undefined
+  const scheme = certificate === undefined ? 'http' : 'https'
+  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}/readyz`
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MILLISECONDS)
-    const response = await fetch(url, { redirect: 'error', signal })
-    const readiness = parseReadiness(await response.json())
+    const { status, body } = await get(url, certificate)
+    const readiness = parseReadiness(JSON.parse(body))
     // INVARIANT: the status and the body must both say so.
-    if (readiness !== undefined) return { ...readiness, ready: readiness.ready && response.status === 200 }
+    if (readiness !== undefined) return { ...readiness, ready: readiness.ready && status === 200 }
   } catch {
     // Nothing listens, or something else than Warder: said below.
   }
   throw new CliFailure(EXIT.wrong, {
     code: 'health.unreachable',
     message: `no server answers at ${url}`,
-    help: 'is it running, with the same WARDER_ADMIN_LISTEN as this command?',
+    help: 'is it running, with the same settings as this command, and without demanding a client certificate?',
   })
+}
+
+/** One GET; over TLS only from a server that has the certificate of this file, whatever name it was made for. */
+function get(url: string, certificate: string | undefined): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const onAnswer = (incoming: IncomingMessage) => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.on('error', reject)
+      incoming.on('end', () =>
+        resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+      )
+    }
+    const usual = { agent: false, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) }
+    const outgoing =
+      certificate === undefined
+        ? getPlain(url, usual, onAnswer)
+        : getOverTls(url, { ...usual, ...onlyFrom(certificate) }, onAnswer)
+    outgoing.on('error', reject)
+  })
+}
+
+function onlyFrom(certificate: string) {
+  // The address is this machine's own and is in no certificate.
+  return { ca: readFileSync(certificate), allowPartialTrustChain: true, checkServerIdentity: () => undefined }
 }
 
 function parseReadiness(json: unknown): Readiness | undefined {

@@ -15,6 +15,8 @@ export interface CliSettings {
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
   readonly adminListen: { readonly host: string; readonly port: number }
+  readonly tlsCertificate: string | undefined
+  readonly tlsListeners: readonly string[]
 }
 
 /** One reason why the environment can't be used. */

@@ -1,5 +1,9 @@
-import { createServer, type Server } from 'node:http'
-import { afterEach, expect, test } from 'vitest'
+import { writeFileSync } from 'node:fs'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { join } from 'node:path'
+import { afterAll, afterEach, expect, test } from 'vitest'
+import { newAuthority } from '../support/certificates.ts'
 import { runner, temporaryFolder } from './harness.ts'
 
 const folder = temporaryFolder()
@@ -8,12 +12,18 @@ const servers: Server[] = []
 
 afterEach(async () => {
   for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve))
-  folder.remove()
 })
 
+afterAll(() => folder.remove())
+
 /** Something that answers every request like this; gives the setting that leads there. */
-async function answering(status: number, body: string): Promise<{ readonly WARDER_ADMIN_LISTEN: string }> {
-  const server = createServer((_incoming, outgoing) => outgoing.writeHead(status).end(body))
+async function answering(
+  status: number,
+  body: string,
+  tls?: { readonly cert: string; readonly key: string },
+): Promise<{ readonly WARDER_ADMIN_LISTEN: string }> {
+  const listener: RequestListener = (_incoming, outgoing) => outgoing.writeHead(status).end(body)
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -45,7 +55,7 @@ test.each([
   [503, '{"ready":true,"checks":[]}', 'health.not_ready'],
   [200, '<html>', 'health.unreachable'],
   [200, '{}', 'health.unreachable'],
-  [302, '{"ready":true,"checks":[]}', 'health.unreachable'],
+  [302, '{"ready":true,"checks":[]}', 'health.not_ready'],
 ])('status %i with %s is exit 1, never ready', async (status, body, code) => {
   const ran = await run(['health', '--json'], { env: await answering(status, body) })
   expect(ran).toMatchObject({ exit: 1, stdout: '' })
@@ -59,4 +69,24 @@ test('nobody at the address is exit 1', async () => {
   const ran = await run(['health'], { env })
   expect(ran.exit).toBe(1)
   expect(ran.stderr).toContain('[health.unreachable]')
+})
+
+test('over TLS only the server with the configured certificate is believed', async () => {
+  const authority = await newAuthority('root')
+  const [mine, other] = [await authority.issue('mine'), await authority.issue('other')]
+  const files = {
+    WARDER_TLS_CERT: join(folder.path, 'cert.pem'),
+    WARDER_TLS_KEY: join(folder.path, 'key.pem'),
+  }
+  writeFileSync(files.WARDER_TLS_CERT, mine.certificate)
+  writeFileSync(files.WARDER_TLS_KEY, mine.key)
+  const body = '{"ready":true,"checks":[]}'
+  const genuine = await answering(200, body, { cert: mine.certificate, key: mine.key })
+  expect(await run(['health'], { env: { ...files, ...genuine } })).toMatchObject({ exit: 0 })
+  const plain = await answering(200, body)
+  const listeners = { WARDER_TLS_LISTENERS: 'decisions' }
+  expect(await run(['health'], { env: { ...files, ...listeners, ...plain } })).toMatchObject({ exit: 0 })
+  const impostor = await answering(200, body, { cert: other.certificate, key: other.key })
+  for (const env of [impostor, plain])
+    expect(await run(['health'], { env: { ...files, ...env } })).toMatchObject({ exit: 1, stdout: '' })
 })
