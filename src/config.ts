@@ -267,5 +267,7 @@ Warder reads environment variables, once, at start. It reports every problem tog
 out of range, an unknown \`WARDER_*\` variable, or an unsafe combination (an admin listener beyond loopback without TLS, two
 listeners on one address, polling too slow for the freshness bound). An empty variable counts as unset.
 
+The standard \`OTEL_*\` variables send traces and the process log to a collector: see [operations.md](operations.md#traces-and-logs-over-otlp).
+
 ${sections.join('\n')}`
 }
