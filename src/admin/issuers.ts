@@ -16,7 +16,8 @@ export async function putIssuer(
 ): Promise<Result<{ readonly issuer: string; readonly tenant: TenantId }, IssuerFailure>> {
   const tenant = parseTenantId(request.tenant)
   if (tenant === undefined) return failed({ ...tenantUnknown(request.tenant), problems: [] })
-  const issuer = parseIssuer(parseJson(request.text))
+  const json = parseJson(request.text)
+  const issuer = json.ok ? parseIssuer(json.value) : failed([{ path: '', message: json.failure }])
   if (!issuer.ok) {
     const failure = invalid('issuer.invalid', 'the issuer file has problems; nothing was stored')
     return failed({ ...failure, problems: issuer.failure })
@@ -42,11 +43,10 @@ export async function removeIssuer(
   )
 }
 
-/** The parsed text; undefined, which no parser accepts, when it is not JSON. */
-function parseJson(text: string): unknown {
+function parseJson(text: string): Result<unknown, string> {
   try {
-    return JSON.parse(text)
+    return success(JSON.parse(text))
   } catch {
-    return undefined
+    return failed('the file is not valid JSON')
   }
 }

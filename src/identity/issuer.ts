@@ -1,3 +1,4 @@
+import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { ClaimMapping, Issuer, IssuerKeys } from '#model/issuer.ts'
 import { normalizeType } from './jwt-format.ts'
@@ -132,7 +133,13 @@ function readNumber(
 
 function refuseUnknown(fields: Fields, known: readonly string[], prefix: string, report: Report): void {
   for (const name of Object.keys(fields))
-    if (!known.includes(name)) report(`${prefix}${name}`, 'unknown field')
+    if (!known.includes(name)) {
+      const near = nearest(name, known)
+      report(
+        `${prefix}${name}`,
+        near === undefined ? 'unknown field' : `unknown field; did you mean \`${near}\`?`,
+      )
+    }
 }
 
 function isFields(value: unknown): value is Fields {

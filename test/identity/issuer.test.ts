@@ -63,7 +63,7 @@ test.each<[string, object, string, RegExp]>([
   ['the algorithm none', { algorithms: ['none'] }, 'algorithms', /can not be accepted: `none`/],
   ['an HMAC algorithm', { algorithms: ['ES256', 'HS256'] }, 'algorithms', /can not be accepted: `HS256`/],
   ['no algorithm', { algorithms: [] }, 'algorithms', /must not be empty/],
-  ['an unknown field', { audiance: 'x' }, 'audiance', /unknown field/],
+  ['an unknown field', { audiance: 'x' }, 'audiance', /unknown field; did you mean `audience`\?/],
   ['an unknown claim', { claims: { role: 'x' } }, 'claims.role', /unknown field/],
   ['claims that are text', { claims: 'sub' }, 'claims', /must be an object/],
   ['neither keys nor URL', { jwks_uri: undefined }, 'jwks', /give either/],
