@@ -23,7 +23,7 @@ USER 1000:1000
 # Compiles once what would be compiled at each start. Node keeps this cache for each user, so it is filled by the one who runs.
 RUN node --input-type=module -e "await import('./src/wire.ts'); await import('./src/cli/welcome.ts'); process.exit()" \
   && node src/main.ts policy check policies/examples/demo
-# Decisions and Envoy are for other containers. The administrators' listener does not speak TLS and stays on loopback: probes
+# Decisions and Envoy are for other containers. The administrators' listener has no TLS here and stays on loopback: probes
 # run `warder health` inside the container.
 ENV WARDER_DATA_DIR=/data \
   WARDER_LISTEN=0.0.0.0:8180 \
