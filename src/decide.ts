@@ -165,11 +165,14 @@ function entryOf(
   { request, gateway, judged, startedAt }: Recorded,
   decision: Decision,
 ): LogEntry {
-  const { judgement, identity, tenant } = judged
+  const { judgement, identity } = judged
+  // INVARIANT: what a tenant marks is masked in refusals too, also in those before its state was looked at.
+  const tenant = judged.tenant ?? steps.state.tenant(gateway.tenant)
   const durationMicroseconds = Math.round((performance.now() - startedAt) * 1000)
   const sensitiveArguments = sensitiveArgumentsOf(tenant, judgement.trace.tool ?? request.tool)
+  const masks = { sensitiveArguments, maskFields: tenant?.maskFields }
   return makeEntry(
-    { request, identity, judgement, decision, gateway, durationMicroseconds, sensitiveArguments },
+    { request, identity, judgement, decision, gateway, durationMicroseconds, ...masks },
     steps.mask,
   )
 }

@@ -31,8 +31,17 @@ export interface NewGateway {
   readonly asserts: readonly AssertionKind[] | null
   readonly userOnly: boolean
   readonly obligations: readonly ObligationType[] | null
+  /** SHA-256 of the key, or `x509-sha256:` and that of a client certificate. */
   readonly keyHash: string
   readonly keyHint: string
+}
+
+/** What can be set for a tenant. */
+export interface TenantSettings {
+  /** Days that rows of the decision log are kept, 1 to 36,500; null: for ever. */
+  readonly retention_days: number | null
+  /** Names of arguments and properties whose values the log masks, beside those that are masked everywhere. */
+  readonly mask_fields: readonly string[]
 }
 
 /** A release as administrators see it. */
@@ -90,7 +99,10 @@ export interface AdminStore {
   ): Promise<
     readonly { readonly tenant: TenantId; readonly created_at: string; readonly state_version: number }[]
   >
-  addGateway(gateway: NewGateway): Promise<GatewayId | 'exists' | 'tenant_unknown'>
+  /** `key_taken`: the key, or the certificate, is that of another gateway or was so before. */
+  /** Changes what is given and gives what counts from now on; without changes just that. */
+  setTenant(tenant: TenantId, changes: Partial<TenantSettings>): Promise<TenantSettings | 'tenant_unknown'>
+  addGateway(gateway: NewGateway): Promise<GatewayId | 'exists' | 'key_taken' | 'tenant_unknown'>
   /** All gateways, or those of one tenant, by name. */
   listGateways(tenant: TenantId | undefined, page: Page): Promise<readonly GatewayListing[]>
   /** Adds a key; the old ones stay valid until `until` (rotation without an outage). */

@@ -1,11 +1,17 @@
 import type { Command } from 'commander'
-import { addTenant } from '#admin/tenants.ts'
+import { addTenant, setTenant } from '#admin/tenants.ts'
 import type { CliContext } from './context.ts'
 import { fromAdmin } from './failure.ts'
 import { allPages } from './paging.ts'
 import { utcTime } from './table.ts'
+import { commaList, positiveNumber } from './values.ts'
 
-/** `warder tenant add|list`. */
+interface SetFlags {
+  readonly retentionDays?: { readonly days: number | null }
+  readonly maskFields?: readonly string[]
+}
+
+/** `warder tenant add|set|list`. */
 export function addTenantCommands(program: Command, context: CliContext): void {
   const tenant = program.command('tenant').description('tenants: the isolation units')
   tenant
@@ -18,6 +24,32 @@ export function addTenantCommands(program: Command, context: CliContext): void {
         const added = await addTenant(store, name)
         if (!added.ok) throw fromAdmin(added.failure)
         output.object(added.value, [`added tenant ${name}`])
+      })
+    })
+  tenant
+    .command('set')
+    .argument('<name>', 'the tenant')
+    .option('--retention-days <number>', 'remove log rows that are older; `none` keeps all', retention)
+    .option(
+      '--mask-fields <names>',
+      'arguments and properties whose values the log masks; `none` for no more',
+      commaList,
+    )
+    .description('change settings of a tenant; without options print them')
+    .action(async (name: string, flags: SetFlags, command: Command) => {
+      const output = context.output(command)
+      const changes = {
+        ...(flags.retentionDays === undefined ? {} : { retention_days: flags.retentionDays.days }),
+        ...(flags.maskFields === undefined ? {} : { mask_fields: flags.maskFields }),
+      }
+      await context.database(output, async ({ store }) => {
+        const set = await setTenant(store, name, changes)
+        if (!set.ok) throw fromAdmin(set.failure)
+        const { retention_days: days, mask_fields: fields } = set.value
+        output.object(set.value, [
+          `log rows are kept ${days === null ? 'for ever' : `for ${days} days`}`,
+          `masked in addition: ${fields.length === 0 ? 'nothing' : fields.join(', ')}`,
+        ])
       })
     })
   tenant
@@ -40,4 +72,9 @@ export function addTenantCommands(program: Command, context: CliContext): void {
         ),
       )
     })
+}
+
+/** In an object, because commander takes a null for an option that is not there. */
+function retention(text: string): { readonly days: number | null } {
+  return { days: text === 'none' ? null : positiveNumber(text) }
 }

@@ -23,6 +23,8 @@ export interface EntryInput {
   readonly durationMicroseconds: number
   /** Names of arguments that the tool's registration marks as sensitive. */
   readonly sensitiveArguments?: ReadonlySet<string>
+  /** Names of arguments and properties that the tenant wants masked. */
+  readonly maskFields?: ReadonlySet<string> | undefined
 }
 
 const COLUMN_CHARACTERS_MAX = 512

@@ -18,25 +18,25 @@ export function factsOf(
     readonly identity: VerifiedIdentity | undefined
     readonly gateway: Gateway
     readonly sensitiveArguments?: ReadonlySet<string>
+    readonly maskFields?: ReadonlySet<string> | undefined
   },
   mask: Mask,
   report: MaskReport,
 ): JsonObject {
   return {
     version: FACTS_VERSION,
-    request: requestFacts(input.request, mask, report, input.sensitiveArguments),
+    request: requestFacts(input, mask, report),
     identity: input.identity === undefined ? null : identityFacts(input.identity, mask, report),
     gateway: gatewayFacts(input.gateway),
   }
 }
 
 function requestFacts(
-  request: AuthorizationRequest,
+  { request, sensitiveArguments, maskFields }: Parameters<typeof factsOf>[0],
   mask: Mask,
   report: MaskReport,
-  sensitive: ReadonlySet<string> | undefined,
 ): JsonObject {
-  const masked = (value: JsonObject | undefined, path: string, names?: ReadonlySet<string>) =>
+  const masked = (value: JsonObject | undefined, path: string, names = maskFields) =>
     value === undefined ? undefined : mask.json(value, path, report, names)
   const named = (claim: PartyClaim | EntityClaim | undefined, path: string) =>
     claim &&
@@ -61,10 +61,10 @@ function requestFacts(
     route: route && masked(jsonObject({ ...route }), 'route'),
     action: action && {
       name: mask.json(action.name, 'action.name', report),
-      properties: mask.json(action.properties, 'action.properties', report),
+      properties: mask.json(action.properties, 'action.properties', report, maskFields),
     },
     resource: named(request.resource, 'resource'),
-    arguments: masked(request.arguments, 'arguments', sensitive),
+    arguments: masked(request.arguments, 'arguments', both(sensitiveArguments, maskFields)),
     session: session && mask.json({ id: session.id }, 'session', report),
     risk: request.risk,
     context: masked(request.context, 'context'),
@@ -73,6 +73,15 @@ function requestFacts(
       mask.json(type, 'supported_obligations', report),
     ),
   })
+}
+
+/** One of the two is empty in nearly every request. */
+function both(
+  names: ReadonlySet<string> | undefined,
+  more: ReadonlySet<string> | undefined,
+): ReadonlySet<string> | undefined {
+  if (names === undefined || names.size === 0) return more
+  return more === undefined || more.size === 0 ? names : new Set([...names, ...more])
 }
 
 /** Properties are not repeated: they are those of the claims with the same name. */

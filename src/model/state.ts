@@ -14,6 +14,8 @@ export interface TenantState {
   /** The active release; undefined before the first activation. */
   readonly release: Release | undefined
   readonly issuers: readonly Issuer[]
+  /** Names of arguments and properties whose values the log masks in addition. Default: none. */
+  readonly maskFields?: ReadonlySet<string>
 }
 
 /** A database that is older than it was: a backup came back, and what was revoked since may be valid in it. */

@@ -7,7 +7,7 @@ import { listEntities, putEntities, removeEntities } from './entities.ts'
 import { addGateway, listGateways, revokeGateway, rotateGateway } from './gateways.ts'
 import { listIssuers, putIssuer, removeIssuer } from './issuers.ts'
 import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
-import { addTenant, hasTenant, listTenants } from './tenants.ts'
+import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
 
 const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serve' }
 
@@ -22,6 +22,7 @@ export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): Admi
     hasTenant: (tenant) => hasTenant(sql, tenant),
     addTenant: (tenant) => addTenant(writer, tenant),
     listTenants: (page, within) => listTenants(sql, page, within),
+    setTenant: (tenant, changes) => setTenant(writer, tenant, changes),
     addGateway: (gateway) => addGateway(writer, gateway),
     listGateways: (tenant, page) => listGateways(sql, tenant, page),
     rotateGateway: (tenant, name, hash, hint, until) =>

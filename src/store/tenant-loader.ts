@@ -39,6 +39,7 @@ export interface LoadedTenant {
   /** Active release that could not be loaded, with the reason; `release` is then the one before. */
   readonly broken: { readonly id: ReleaseId; readonly cause: unknown } | undefined
   readonly issuers: readonly Issuer[]
+  readonly maskFields: ReadonlySet<string>
   /** By key hash. */
   readonly gateways: ReadonlyMap<string, KeyedGateway>
 }
@@ -57,8 +58,8 @@ export async function loadTenant(
   assembly: Assembly,
 ): Promise<LoadedTenant | undefined> {
   return await sql.begin('isolation level repeatable read read only', async (transaction) => {
-    const [row] = await transaction<{ version: string }[]>`
-      select state_version::text as version from tenants where tenant = ${tenant}`
+    const [row] = await transaction<{ version: string; mask_fields: readonly string[] | null }[]>`
+      select state_version::text as version, mask_fields from tenants where tenant = ${tenant}`
     if (row === undefined) return undefined
     const registry = await loadEntities(transaction, tenant, before, assembly)
     const issuers = await transaction<{ record: Issuer }[]>`
@@ -70,6 +71,7 @@ export async function loadTenant(
       registry,
       ...(await loadRelease(transaction, tenant, before, assembly)),
       issuers: issuers.map(({ record }) => parseIssuer(record)),
+      maskFields: new Set(row.mask_fields),
       gateways,
     }
   })

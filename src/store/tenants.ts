@@ -1,8 +1,8 @@
-import type { AdminStore, Page } from '#admin/ports.ts'
+import type { AdminStore, Page, TenantSettings } from '#admin/ports.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Writer } from './audit.ts'
-import { notifyChange } from './changes.ts'
-import type { Sql } from './connections.ts'
+import { changeTenant, notifyChange } from './changes.ts'
+import type { Sql, Transaction } from './connections.ts'
 import { instantText, limitOf } from './rows.ts'
 
 /** Adds a tenant; its first state version is that of its creation. */
@@ -21,6 +21,33 @@ export async function addTenant(writer: Writer, tenant: TenantId): Promise<'adde
     await notifyChange(transaction, tenant, version)
     return 'added'
   })
+}
+
+/** Changes settings of a tenant; running servers mask by the new ones within a second. */
+export async function setTenant(
+  writer: Writer,
+  tenant: TenantId,
+  changes: Partial<TenantSettings>,
+): Promise<TenantSettings | 'tenant_unknown'> {
+  return await changeTenant(writer, tenant, async (transaction, _version, keep) => {
+    const before = await settingsOf(transaction, tenant)
+    const after = { ...before, ...changes }
+    if (JSON.stringify(before) === JSON.stringify(after)) {
+      keep()
+      return after
+    }
+    await transaction`
+      update tenants set retention_days = ${after.retention_days},
+        mask_fields = ${JSON.stringify(after.mask_fields)}::text::json where tenant = ${tenant}`
+    await writer.record(transaction, { tenant, target: tenant, before: { ...before }, after: { ...after } })
+    return after
+  })
+}
+
+async function settingsOf(transaction: Transaction, tenant: TenantId): Promise<TenantSettings> {
+  const [row] = await transaction<{ retention_days: number | null; mask_fields: readonly string[] | null }[]>`
+    select retention_days, mask_fields from tenants where tenant = ${tenant}`
+  return { retention_days: row?.retention_days ?? null, mask_fields: row?.mask_fields ?? [] }
 }
 
 /** Tenants by name. */

@@ -35,6 +35,7 @@ export interface WorldInput {
   readonly entities?: readonly StoredEntity[]
   readonly issuers?: readonly Issuer[]
   readonly gateway?: Partial<Gateway>
+  readonly maskFields?: readonly string[]
   /** Makes verification throw, as a bug would. */
   readonly faulty?: boolean
   /** Replaces the in-memory log. */
@@ -72,6 +73,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     registry: applyEntities(emptyRegistry(), entities, []),
     release: await releaseOf(files),
     issuers: input.issuers ?? [],
+    maskFields: new Set(input.maskFields),
   }
   const rows: LogEntry[] = []
   const decider = createDecider({
