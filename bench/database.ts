@@ -95,7 +95,9 @@ async function fill(store: AdminStore, scenario: Scenario): Promise<string> {
     userOnly: false,
     obligations: undefined,
   }
-  return succeeded(await addGateway(store, request)).key
+  const { key } = succeeded(await addGateway(store, request))
+  if (key === null) throw new Error('a gateway without a certificate has a key')
+  return key
 }
 
 function succeeded<Value>(

@@ -5,7 +5,7 @@ import { ASSERTION_KINDS, type AssertionKind } from '#model/gateway.ts'
 import { type GatewayId, parseTenantId } from '#model/ids.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
-import { newGatewayKey } from './keys.ts'
+import { certificateKey, newGatewayKey } from './keys.ts'
 import type { AdminStore } from './ports.ts'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/
@@ -34,11 +34,14 @@ export interface GatewayRequest {
   readonly userOnly: boolean
   /** Obligation types that it carries out; undefined: the default of its dialect. */
   readonly obligations: readonly string[] | undefined
+  /** SHA-256 of the client certificate that it proves itself with, in place of a key; hex, with or without colons. */
+  readonly certificateSha256?: string | undefined
 }
 
 /** A gateway with its new key, which is shown this once. */
 export interface GatewayKey {
-  readonly key: string
+  /** Null for a gateway with a client certificate. */
+  readonly key: string | null
   readonly gateway: GatewayId
   readonly name: string
   readonly tenant: string
@@ -57,7 +60,9 @@ export async function addGateway(
   if (!asserts.ok) return asserts
   const obligations = known<ObligationType>('obligation', request.obligations, OBLIGATION_TYPES)
   if (!obligations.ok) return obligations
-  const { key, hash, hint } = newGatewayKey()
+  const proof = proofOf(request.certificateSha256)
+  if (!proof.ok) return proof
+  const { key, hash, hint } = proof.value
   const added = await store.addGateway({
     name,
     tenant,
@@ -68,12 +73,16 @@ export async function addGateway(
     keyHint: hint,
   })
   if (added === 'tenant_unknown') return failed(tenantUnknown(tenant))
+  if (added === 'key_taken') {
+    const message = 'the certificate is that of another gateway, or was so before'
+    return failed(refused('gateway.certificate_taken', message, 'each gateway needs one of its own'))
+  }
   if (added === 'exists') {
     return failed(
       refused(
         'gateway.exists',
         `the tenant \`${tenant}\` already has a gateway \`${name}\``,
-        `make a new key with \`warder gateway rotate ${name} --tenant ${tenant}\``,
+        `make a new key with \`warder gateway rotate ${name} --tenant ${tenant}\`; a revoked name is never used again`,
       ),
     )
   }
@@ -113,6 +122,17 @@ export async function revokeGateway(
   const unknown = failed(gatewayUnknown(name, request.tenant))
   if (tenant === undefined || !NAME.test(name)) return unknown
   return (await store.revokeGateway(tenant, name)) === 'unknown' ? unknown : success({ name, tenant })
+}
+
+/** A new key, or what is kept of the certificate. */
+function proofOf(
+  certificateSha256: string | undefined,
+): Result<{ readonly key: string | null; readonly hash: string; readonly hint: string }, AdminFailure> {
+  if (certificateSha256 === undefined) return success(newGatewayKey())
+  const sha256 = certificateSha256.replaceAll(':', '').toLowerCase()
+  return /^[0-9a-f]{64}$/.test(sha256)
+    ? success({ key: null, ...certificateKey(sha256) })
+    : failed(invalid('gateway.invalid', 'the SHA-256 of a certificate has 64 hex digits'))
 }
 
 function badName(name: string): AdminFailure {

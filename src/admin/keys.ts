@@ -22,6 +22,11 @@ export function newAdminToken(): NewKey {
   return newKey('wat_')
 }
 
+/** What is kept of a gateway that proves itself with a client certificate, given the SHA-256 of it in lower-case hex. */
+export function certificateKey(sha256: string): Omit<NewKey, 'key'> {
+  return { hash: `x509-sha256:${sha256}`, hint: `x509:${sha256.slice(0, 8)}` }
+}
+
 /** The form in which keys and tokens are stored and looked up. */
 export function hashKey(key: string): string {
   return createHash('sha256').update(key).digest('hex')

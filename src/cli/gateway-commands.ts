@@ -12,6 +12,7 @@ interface AddFlags {
   readonly assert?: readonly string[]
   readonly userOnly?: boolean
   readonly obligations?: readonly string[]
+  readonly certificateSha256?: string
 }
 
 /** `warder gateway add|list|rotate|revoke`. */
@@ -39,15 +40,26 @@ function addAdd(gateway: Command, context: CliContext): void {
       'obligations that it carries out, or none (default: those of its dialect)',
       commaList,
     )
+    .option(
+      '--certificate-sha256 <hex>',
+      'SHA-256 of the client certificate that it proves itself with, in place of a key (needs WARDER_TLS_CLIENT_CA)',
+    )
     .description('register a gateway and print its key, this once')
     .action(async (name: string, flags: AddFlags, command: Command) => {
       const output = context.output(command)
       await context.database(output, async ({ store }) => {
-        const { tenant, assert, userOnly = false, obligations } = flags
-        const added = await addGateway(store, { name, tenant, asserts: assert, userOnly, obligations })
+        const { assert: asserts, userOnly = false, ...given } = flags
+        const added = await addGateway(store, {
+          ...given,
+          name,
+          asserts,
+          userOnly,
+          obligations: given.obligations,
+        })
         if (!added.ok) throw fromAdmin(added.failure)
-        output.object(added.value, [added.value.key])
-        output.note(`added gateway ${name}; its key is shown only this once`)
+        const { key } = added.value
+        output.object(added.value, [key ?? `added gateway ${name}, which proves itself with its certificate`])
+        if (key !== null) output.note(`added gateway ${name}; its key is shown only this once`)
       })
     })
 }

@@ -8,6 +8,7 @@ import type { Gateway } from '#model/gateway.ts'
 import type { GatewayId } from '#model/ids.ts'
 import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
 import { answerBatch } from './answer-batch.ts'
+import { clientCertificate } from './client-certificate.ts'
 import { authenticateGateway, type FindGateway, type KeyedTarget } from './gateway-key.ts'
 import { HTTP_ERRORS, type HttpErrorCode } from './http-error.ts'
 import type { ListenerLimits, ListenerMetrics } from './port.ts'
@@ -55,7 +56,13 @@ export function createCheck(parts: CheckParts): Check {
   return async (incoming, outgoing, route, target) => {
     const source = isJsonDialect(route.name) ? 'bearer' : 'header'
     const authenticate = (): Gateway | undefined => {
-      const found = authenticateGateway(target.key, incoming.rawHeaders, source, parts.findGateway)
+      const found = authenticateGateway(
+        target.key,
+        incoming.rawHeaders,
+        source,
+        parts.findGateway,
+        clientCertificate(incoming),
+      )
       if (found !== undefined) return found
       metrics.unauthenticated()
       parts.onUnauthenticated()

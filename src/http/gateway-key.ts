@@ -1,7 +1,10 @@
 import { hash } from 'node:crypto'
 import type { Gateway } from '#model/gateway.ts'
 
-/** The gateway whose key has this SHA-256 (lower-case hex) and is not revoked. */
+/**
+ * The gateway whose key has this SHA-256 (lower-case hex), or whose client certificate has it with `x509-sha256:` before it,
+ * and that is not revoked.
+ */
 export type FindGateway = (keyHash: string) => Gateway | undefined
 
 /** Where a gateway's key may stand beside the path (`/g/KEY/...`, everywhere). */
@@ -27,14 +30,20 @@ export function splitTarget(target: string): KeyedTarget {
 /**
  * The gateway that a request proves to be, or undefined.
  *
- * INVARIANT: keys are compared by their hash only, and a request with two headers or two different keys proves nothing.
+ * INVARIANT: keys are compared by their hash only, and a request with two headers or two different keys proves nothing. Nor
+ * does one whose key is that of another gateway than the certificate of its connection.
+ *
+ * @param certificate SHA-256 (lower-case hex) of the client certificate of the connection, verified
  */
 export function authenticateGateway(
   pathKey: string | undefined,
   rawHeaders: readonly string[],
   source: KeySource,
   findGateway: FindGateway,
+  certificate?: string,
 ): Gateway | undefined {
+  // No key has this form when it is hashed, so nobody can present a certificate, which is public, as a key.
+  const certified = certificate === undefined ? undefined : findGateway(`x509-sha256:${certificate}`)
   const values = valuesOf(rawHeaders, source === 'bearer' ? 'authorization' : 'x-warder-gateway-key')
   if (values.length > 1) return undefined
   let key = pathKey
@@ -43,7 +52,9 @@ export function authenticateGateway(
     if (given === undefined || (pathKey !== undefined && pathKey !== given)) return undefined
     key = given
   }
-  return key !== undefined && KEY.test(key) ? findGateway(hash('sha256', key)) : undefined
+  if (key === undefined) return certified
+  const keyed = KEY.test(key) ? findGateway(hash('sha256', key)) : undefined
+  return certified === undefined || certified.id === keyed?.id ? keyed : undefined
 }
 
 function valuesOf(rawHeaders: readonly string[], name: string): readonly string[] {

@@ -18,9 +18,13 @@ export async function addGateway(writer: Writer, gateway: NewGateway): ReturnTyp
       keep()
       return 'exists' as const
     }
-    await transaction`
+    const keyed = await transaction`
       insert into gateway_keys (tenant, gateway, hash, hint)
-      values (${gateway.tenant}, ${added.id}, ${gateway.keyHash}, ${gateway.keyHint})`
+      values (${gateway.tenant}, ${added.id}, ${gateway.keyHash}, ${gateway.keyHint}) on conflict (hash) do nothing`
+    if (keyed.count === 0) {
+      keep()
+      return 'key_taken' as const
+    }
     const { tenant, name, asserts, userOnly, obligations, keyHint } = gateway
     const after = { gateway: added.id, asserts, user_only: userOnly, obligations, key_hints: [keyHint] }
     await writer.record(transaction, { tenant, target: name, before: null, after })

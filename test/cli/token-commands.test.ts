@@ -87,3 +87,15 @@ test('changes by commands are in the audit, with the user and the command', asyn
   const all = await json('audit', 'query')
   expect(all.map((row: { target: string }) => row.target)).toEqual(['edge', 'ci', 'ci', 'acme'])
 })
+
+test('a gateway with a client certificate gets no key, and no second gateway gets the certificate', async () => {
+  const sha256 = 'AB:'.repeat(32).slice(0, -1)
+  const add = (name: string, hex: string) =>
+    run(['gateway', 'add', name, '--tenant', 'acme', '--certificate-sha256', hex, '--json'])
+  expect(JSON.parse((await add('mtls', sha256)).stdout)).toMatchObject({ name: 'mtls', key: null })
+  const listed = JSON.parse((await run(['gateway', 'list', '--tenant', 'acme', '--json'])).stdout)
+  expect(listed).toContainEqual(expect.objectContaining({ name: 'mtls', key_hints: ['x509:abababab'] }))
+  const codeOf = async (name: string, hex: string) => JSON.parse((await add(name, hex)).stderr).error.code
+  expect(await codeOf('other', 'ab'.repeat(32))).toBe('gateway.certificate_taken')
+  expect(await codeOf('other', 'ab')).toBe('gateway.invalid')
+})

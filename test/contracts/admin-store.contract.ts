@@ -92,6 +92,7 @@ export function adminStoreContract(open: () => Promise<AdminStoreSubject>): void
     })
   })
 
+  // biome-ignore lint/complexity/noExcessiveLinesPerFunction: a suite is one list of guarantees
   describe('gateways', () => {
     test('a name is taken within its tenant, and free in another', async () => {
       const [first, second] = [await tenant(), await tenant()]
@@ -100,6 +101,15 @@ export function adminStoreContract(open: () => Promise<AdminStoreSubject>): void
       expect(await store.addGateway(newGateway(first, 'Edge'))).toMatch(/^[0-9a-f-]{36}$/)
       expect(await store.addGateway(newGateway(second, 'edge'))).toMatch(/^[0-9a-f-]{36}$/)
       expect(await store.addGateway(newGateway(newTenant(), 'edge'))).toBe('tenant_unknown')
+    })
+
+    test('a key, or a certificate, is that of one gateway for ever', async () => {
+      const id = await tenant()
+      const certified = { ...newGateway(id, 'certified'), keyHash: `x509-sha256:${newHash()}` }
+      expect(await store.addGateway(certified)).toMatch(/^[0-9a-f-]{36}$/)
+      await store.revokeGateway(id, 'certified')
+      expect(await store.addGateway({ ...certified, name: 'second' })).toBe('key_taken')
+      expect((await store.listGateways(id, { limit: 10 })).map(({ name }) => name)).toEqual(['certified'])
     })
 
     test('an added gateway is listed as it was given', async () => {

@@ -48,3 +48,31 @@ test.each([
 ] as const)('%s', (_name, pathKey, headers, source, isKnown) => {
   expect(authenticateGateway(pathKey, headers, source, findGateway)).toBe(isKnown ? GATEWAY : undefined)
 })
+
+test("a client certificate proves the gateway that it is registered for, alone or beside that gateway's key", () => {
+  const certificate = 'ab'.repeat(32)
+  const other = { ...GATEWAY, id: 'another' as typeof GATEWAY.id }
+  const withOf = (gateway: typeof GATEWAY) => (keyHash: string) =>
+    keyHash === `x509-sha256:${certificate}` ? gateway : findGateway(keyHash)
+  const ask = (of: typeof GATEWAY, pathKey: string | undefined, headers: readonly string[] = []) =>
+    authenticateGateway(pathKey, headers, 'bearer', withOf(of), certificate)
+  expect(ask(GATEWAY, undefined)).toBe(GATEWAY)
+  expect(ask(GATEWAY, GATEWAY_KEY)).toBe(GATEWAY)
+  expect(ask(other, undefined)).toBe(other)
+  // The key of one gateway on the connection of another proves neither.
+  expect(ask(other, GATEWAY_KEY)).toBeUndefined()
+  expect(ask(GATEWAY, 'a-wrong-key-0123456789')).toBeUndefined()
+  expect(ask(GATEWAY, undefined, bearer('Bearer a-wrong-key-0123456789'))).toBeUndefined()
+  // One that no gateway is registered with proves nothing and takes nothing away.
+  expect(authenticateGateway(GATEWAY_KEY, [], 'bearer', findGateway, certificate)).toBe(GATEWAY)
+  expect(authenticateGateway(undefined, [], 'bearer', findGateway, certificate)).toBeUndefined()
+})
+
+test('a certificate, which is public, can not be presented as a key', () => {
+  const stored = `x509-sha256:${'ab'.repeat(32)}`
+  const find = (keyHash: string) => (keyHash === stored ? GATEWAY : undefined)
+  for (const key of [stored, 'ab'.repeat(32)]) {
+    expect(authenticateGateway(key, [], 'bearer', find)).toBeUndefined()
+    expect(authenticateGateway(undefined, bearer(`Bearer ${key}`), 'bearer', find)).toBeUndefined()
+  }
+})

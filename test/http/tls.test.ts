@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { clientCertificate } from '#http/client-certificate.ts'
 import { DEFAULT_LIMITS } from '#http/port.ts'
 import { createHttpListener, type HttpListener } from '#http/server.ts'
 import { openTls, type WatchedTls } from '#http/tls.ts'
@@ -18,6 +19,7 @@ let folder: string
 let tls: WatchedTls
 let listener: HttpListener
 let port: number
+let seen: (string | undefined)[]
 let broken: string[]
 let reloaded: number
 let clientErrors: number
@@ -31,6 +33,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'warder-tls-'))
+  seen = []
   broken = []
   reloaded = 0
   clientErrors = 0
@@ -60,7 +63,10 @@ async function open({ mutual = false } = {}): Promise<void> {
     { onBroken: (cause) => broken.push(cause), onReload: () => reloaded++ },
   )
   listener = createHttpListener(
-    (_incoming, outgoing) => outgoing.end('ok'),
+    (incoming, outgoing) => {
+      seen.push(clientCertificate(incoming))
+      outgoing.end('ok')
+    },
     DEFAULT_LIMITS,
     () => clientErrors++,
     tls,
@@ -102,8 +108,19 @@ test('a listener with a certificate speaks TLS 1.3 and 1.2, nothing older and no
 describe('with client authorities', () => {
   test('who has a certificate of theirs is answered', async () => {
     await open({ mutual: true })
+    const { certificate: cert, key, sha256 } = await authority.issue('client')
+    expect(await ask({ cert, key })).toEqual([200, 'first'])
+    const agent = new HttpsAgent({ keepAlive: true, maxSockets: 1, ca: authority.certificate, cert, key })
+    for (let i = 0; i < 2; i++) expect(await ask({ agent })).toEqual([200, 'first'])
+    agent.destroy()
+    expect(seen).toEqual([sha256, sha256, sha256])
+  })
+
+  test('a certificate that the listener did not ask for is none', async () => {
+    await open()
     const { certificate: cert, key } = await authority.issue('client')
     expect(await ask({ cert, key })).toEqual([200, 'first'])
+    expect(seen).toEqual([undefined])
   })
 
   test.each([

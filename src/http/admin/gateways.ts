@@ -28,6 +28,9 @@ const newGateway = z
     asserts: z.array(z.string()).optional(),
     user_only: z.boolean().default(false),
     obligations: z.array(z.string()).optional(),
+    certificate_sha256: z.string().max(200).optional().openapi({
+      description: 'SHA-256 of the client certificate that it proves itself with, in place of a key.',
+    }),
   })
   .openapi('NewGateway')
 
@@ -57,15 +60,16 @@ export function gatewayRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     responses: {
       ...PROBLEMS,
       201: json(
-        z.object({ key, gateway: z.string(), name: z.string(), tenant: z.string() }),
+        z.object({ key: key.nullable(), gateway: z.string(), name: z.string(), tenant: z.string() }),
         'The gateway with its key.',
       ),
     },
   })
   app.openapi(add, async (c) => {
-    const { name, asserts, user_only: userOnly, obligations } = c.req.valid('json')
+    const { name, asserts, obligations, ...given } = c.req.valid('json')
+    const { user_only: userOnly, certificate_sha256: certificateSha256 } = given
     c.get('call').target = name.slice(0, 200)
-    const request = { name, tenant: tenantOf(c), asserts, userOnly, obligations }
+    const request = { name, tenant: tenantOf(c), asserts, userOnly, obligations, certificateSha256 }
     return c.json(unwrap(await addGateway(c.get('store'), request)), 201)
   })
   keyRoutes(app, at)
