@@ -17,6 +17,7 @@ export type AdminFailureCode =
   | 'gateway.invalid'
   | 'gateway.exists'
   | 'gateway.unknown'
+  | 'gateway.certificate_taken'
   | 'release.unknown'
   | 'release.invalid'
   | 'release.no_previous'
