@@ -73,6 +73,11 @@ export function countKinds(outcomes: readonly Outcome[]): Readonly<Record<string
   return counts
 }
 
+/** Every kind that came. */
+export function kindsOf(outcomes: readonly Outcome[]): ReadonlySet<string> {
+  return new Set(outcomes.map(({ kind }) => kind))
+}
+
 async function askOneOf(options: FleetOptions, agent: Agent, number: number): Promise<Outcome> {
   const ports = options.ports()
   const first = ports[number % ports.length] ?? 0
