@@ -21,6 +21,17 @@ test('the examples of policies/README.md compile together, without a warning', (
   })
 })
 
+test('the test of policies/README.md passes with its policies', () => {
+  const test = /^```json\n(\[\n[\s\S]*?)^```/m.exec(readme)?.[1] ?? ''
+  const outcome = compileFiles([
+    { name: 'readme.cedar', text: blocks('cedar') },
+    { name: 'readme.cedarschema', text: blocks('cedarschema') },
+    { name: 'docs.cedarschema', text: 'namespace Warder { action "docs/read" in ["readTools"]; }' },
+    { name: 'tests/readme.json', text: test },
+  ])
+  expect(outcome).toMatchObject({ ok: true, tests: { total: 1, passed: 1 } })
+})
+
 test('the links of policies/README.md lead somewhere', () => {
   const links = [...readme.matchAll(/\]\(((?!https?:)[^)#]+)\)/g)].map(([, target = '']) => target)
   expect(links.length).toBeGreaterThan(0)
