@@ -85,9 +85,11 @@ async function fillTenant(run: Commands, folder: string, issuer: TestIssuer): Pr
   writeFileSync(registry, JSON.stringify(registryDocument()))
   writeFileSync(trusted, JSON.stringify(issuer.document))
   await run.plain('tenant', 'add', TENANT)
-  await run.plain('registry', 'import', registry, '--tenant', TENANT)
-  await run.plain('issuer', 'add', trusted, '--tenant', TENANT)
-  await run.plain('policy', 'push', 'demo/policies', '--tenant', TENANT, '--activate')
+  await Promise.all([
+    run.plain('registry', 'import', registry, '--tenant', TENANT),
+    run.plain('issuer', 'add', trusted, '--tenant', TENANT),
+    run.plain('policy', 'push', 'demo/policies', '--tenant', TENANT, '--activate'),
+  ])
 }
 
 interface Commands {
