@@ -32,6 +32,13 @@ const filters = pageQuery.extend({
   agent: word,
   user: word,
   tool: word,
+  gateway: word.openapi({ description: 'Id of the gateway that asked.' }),
+  request_id: word,
+  release: word,
+  policy: word.openapi({ description: 'A policy that decided or demanded an obligation.' }),
+  text: word.openapi({
+    description: 'Words that stand together in parties, tool, resource, reasons or facts.',
+  }),
   since: time.openapi({ description: 'Decided at this time or later.' }),
   until: time.openapi({ description: 'Decided before this time.' }),
 })
@@ -45,8 +52,8 @@ export function decisionRoutes(app: OpenAPIHono<AdminEnv>, at: At, log: QueryLog
     responses: { ...PROBLEMS, 200: json(pageOf(decision), 'Decisions.') },
   })
   app.openapi(list, async (c) => {
-    const { limit, after, ...given } = c.req.valid('query')
-    const filter: LogFilter = { ...present(given), tenant: tenantOf(c) }
+    const { limit, after, request_id: requestId, ...given } = c.req.valid('query')
+    const filter: LogFilter = { ...present({ ...given, requestId }), tenant: tenantOf(c) }
     const page = await log.page(filter, limit, after as LogCursor | undefined).catch((error: unknown) => {
       throw error instanceof RangeError ? pageUnknown() : error
     })

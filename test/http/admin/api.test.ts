@@ -195,6 +195,18 @@ test('decisions are filtered and paged; those of another tenant are as unknown a
   expect(times(await call('GET', `${ACME}/decisions?limit=2&after=${first.json.next}`))).toEqual([at(1)])
   expect(times(await call('GET', `${ACME}/decisions?tool=x/y`))).toEqual([at(2)])
   expect(times(await call('GET', `${ACME}/decisions?since=${at(2)}&until=${at(3)}`))).toEqual([at(2)])
+  for (const [query, count] of [
+    ['agent=planner&user=ada&reason=policy.permit&decision=allow', 3],
+    ['gateway=edge&request_id=r-1&release=sha256:0&policy=p', 3],
+    ['text=planner', 3],
+    ['text=nobody', 0],
+    ['gateway=other', 0],
+    ['request_id=r-2', 0],
+    ['policy=q', 0],
+  ] as const) {
+    const { json } = await call('GET', `${ACME}/decisions?${query}`)
+    expect([query, json.items?.length]).toEqual([query, count])
+  }
   expect((await call('GET', `${ACME}/decisions?after=abc`)).json.code).toBe('request.page_unknown')
   expect((await call('GET', `${ACME}/decisions?since=yesterday`)).json.code).toBe('request.invalid')
   const id = rows[0]?.decision_id
