@@ -1,8 +1,8 @@
-import type { ActionScope, PolicyRecord } from '#model/release.ts'
+import type { ActionScope, EntityScope, PolicyRecord } from '#model/release.ts'
 import { type EntityUid, uidKey } from '#model/value.ts'
 import type { LintRuleId } from './lint-rules.ts'
 import type { CompiledPolicy } from './policy-record.ts'
-import { coversScope, type GroupsOf } from './scope-cover.ts'
+import { coversScope, type GroupsOf, typeOf } from './scope-cover.ts'
 
 /** A policy that another one makes superfluous. */
 export interface Overlap {
@@ -44,15 +44,17 @@ function isRedundant({ json, record }: Rule, wider: Rule): boolean {
   return isPlain && !(json.effect === 'permit' && record.testsAutonomous)
 }
 
-/** Policies without conditions, found by what their action scope names. */
+/** Policies without conditions, found by what their scope names, so that not each is compared with each. */
 class WideRules {
-  readonly #byAction = new Map<string, Rule[]>()
+  readonly #byScope = new Map<string, Rule[]>()
 
   constructor(policies: readonly Rule[]) {
     for (const policy of policies) {
-      for (const key of keysOf(policy.record.scope.action)) {
-        const known = this.#byAction.get(key)
-        if (known === undefined) this.#byAction.set(key, [policy])
+      const { principal, action, resource } = policy.record.scope
+      const actions = action.op === 'all' ? [ANY] : actionsOf(action).map(uidKey)
+      for (const key of product([nameOf(principal)], actions, [nameOf(resource)])) {
+        const known = this.#byScope.get(key)
+        if (known === undefined) this.#byScope.set(key, [policy])
         else known.push(policy)
       }
     }
@@ -62,18 +64,35 @@ class WideRules {
   of(policy: Rule, groupsOf: GroupsOf): readonly Rule[] {
     const { scope } = policy.record
     const [first] = actionsOf(scope.action)
-    const keys = [ANY, ...(first === undefined ? [] : [first, ...groupsOf(first)].map(uidKey))]
+    const actions = [ANY, ...(first === undefined ? [] : [first, ...groupsOf(first)].map(uidKey))]
     const own = meaningOf(policy)
-    return keys
-      .flatMap((key) => this.#byAction.get(key) ?? [])
+    return [...product(widerNames(scope.principal), actions, widerNames(scope.resource))]
+      .flatMap((key) => this.#byScope.get(key) ?? [])
       .filter((wide) => meaningOf(wide) !== own && coversScope(wide.record.scope, scope, groupsOf))
   }
 }
 
 const ANY = ''
 
-function keysOf(scope: ActionScope): readonly string[] {
-  return scope.op === 'all' ? [ANY] : actionsOf(scope).map(uidKey)
+/** What a scope names first: an entity, else a type, else nothing. */
+function nameOf(scope: EntityScope): string {
+  if ('entity' in scope) return uidKey(scope.entity)
+  return scope.op === 'is' ? scope.type : ANY
+}
+
+/** What a scope that covers this one can name. */
+function widerNames(scope: EntityScope): ReadonlySet<string> {
+  return new Set([ANY, nameOf(scope), typeOf(scope) ?? ANY])
+}
+
+function* product(
+  principals: Iterable<string>,
+  actions: readonly string[],
+  resources: Iterable<string>,
+): Generator<string> {
+  for (const principal of principals)
+    for (const action of actions)
+      for (const resource of resources) yield JSON.stringify([principal, action, resource])
 }
 
 function actionsOf(scope: ActionScope): readonly EntityUid[] {

@@ -29,7 +29,8 @@ function coversEntity(wide: EntityScope, narrow: EntityScope): boolean {
   return isReached && 'entity' in narrow && uidKey(narrow.entity) === uidKey(wide.entity)
 }
 
-function typeOf(scope: EntityScope): string | undefined {
+/** The type that a scope is bound to; undefined where only the registry knows. */
+export function typeOf(scope: EntityScope): string | undefined {
   if ('type' in scope) return scope.type
   return scope.op === '==' ? scope.entity.type : undefined
 }
