@@ -3,7 +3,7 @@ import type { AdminRole } from '#admin/roles.ts'
 /** What a call needs, beside a token that sees the tenant of its path. */
 export interface Access {
   readonly role: AdminRole
-  /** Only tokens for all tenants: what it changes belongs to none. */
+  /** Only tokens for all tenants: what it shows or changes belongs to none. */
   readonly allTenants?: true
   /** Longest body. Default 64 KiB. */
   readonly bodyBytesMax?: number
@@ -14,9 +14,10 @@ const LARGE = 16 * 1_048_576
 
 /** Who may do what: every route of the admin API, once. */
 export const ACCESS = {
-  'GET /v1/status': { role: 'viewer' },
+  'GET /v1/status': { role: 'viewer', allTenants: true },
   'GET /v1/tenants': { role: 'viewer' },
   'POST /v1/tenants': { role: 'admin', allTenants: true },
+  'PATCH /v1/tenants/{tenant}': { role: 'admin' },
   'GET /v1/tenants/{tenant}/gateways': { role: 'viewer' },
   'POST /v1/tenants/{tenant}/gateways': { role: 'operator' },
   'POST /v1/tenants/{tenant}/gateways/{name}/rotate': { role: 'operator' },

@@ -14,7 +14,7 @@ interface RouteAt<Key extends string> {
 }
 
 type MethodOf<Key extends string> = Key extends `${infer Method} ${string}`
-  ? Lowercase<Method> & ('get' | 'post' | 'put' | 'delete')
+  ? Lowercase<Method> & ('get' | 'post' | 'put' | 'patch' | 'delete')
   : never
 type PathOf<Key extends string> = Key extends `${string} ${infer Path}` ? Path : never
 

@@ -1,13 +1,21 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { addTenant } from '#admin/tenants.ts'
-import type { AdminEnv } from './call.ts'
+import { addTenant, setTenant } from '#admin/tenants.ts'
+import { type AdminEnv, tenantOf } from './call.ts'
 import { unwrap } from './problem.ts'
 import type { At } from './route.ts'
-import { body, json, PROBLEMS, pageOf, pageQuery, readPage } from './shapes.ts'
+import { body, json, PROBLEMS, pageOf, pageQuery, readPage, tenantParam } from './shapes.ts'
 
 const tenant = z
   .object({ tenant: z.string(), created_at: z.string(), state_version: z.int() })
   .openapi('Tenant')
+
+const settings = {
+  retention_days: z.int().nullable().openapi({ description: 'Days that log rows are kept; null: for ever.' }),
+  mask_fields: z
+    .array(z.string())
+    .readonly()
+    .openapi({ description: 'Arguments whose values the log masks.' }),
+}
 
 /** Tenants: the isolation units. */
 export function tenantRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
@@ -38,5 +46,23 @@ export function tenantRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     const { tenant: name } = c.req.valid('json')
     c.get('call').target = name.slice(0, 200)
     return c.json(unwrap(await addTenant(c.get('store'), name)), 201)
+  })
+  settingsRoute(app, at)
+}
+
+function settingsRoute(app: OpenAPIHono<AdminEnv>, at: At): void {
+  const change = createRoute({
+    ...at('PATCH /v1/tenants/{tenant}'),
+    summary: 'Change settings of a tenant; what is absent stays. An empty object shows them',
+    request: { params: tenantParam, body: body(z.strictObject(settings).partial()) },
+    responses: { ...PROBLEMS, 200: json(z.object({ tenant: z.string(), ...settings }), 'The settings.') },
+  })
+  app.openapi(change, async (c) => {
+    const { retention_days: days, mask_fields: fields } = c.req.valid('json')
+    const changes = {
+      ...(days !== undefined && { retention_days: days }),
+      ...(fields !== undefined && { mask_fields: fields }),
+    }
+    return c.json(unwrap(await setTenant(c.get('store'), tenantOf(c), changes)), 200)
   })
 }

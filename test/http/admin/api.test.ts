@@ -31,6 +31,23 @@ describe('tenants', () => {
     expect([wrong.status, wrong.json.code]).toEqual([400, 'tenant.invalid'])
   })
 
+  test('its settings change one by one, and the change is in the audit', async () => {
+    const path = '/v1/tenants/globex'
+    const initial = { tenant: 'globex', retention_days: null, mask_fields: [] }
+    expect((await call('PATCH', path, {})).json).toEqual(initial)
+    expect((await call('PATCH', path, { retention_days: 30 })).json).toEqual({
+      ...initial,
+      retention_days: 30,
+    })
+    const masked = await call('PATCH', path, { mask_fields: ['iban'] })
+    expect(masked.json).toEqual({ tenant: 'globex', retention_days: 30, mask_fields: ['iban'] })
+    expect((await newestAudit())[0]).toMatchObject({
+      before: { retention_days: 30, mask_fields: [] },
+      after: { retention_days: 30, mask_fields: ['iban'] },
+    })
+    expect((await call('PATCH', path, { retention_days: 0 })).json.code).toBe('tenant.invalid')
+  })
+
   test('a token lists the tenants that it may see', async () => {
     const names = (answer: { json: { items: { tenant: string }[] } }) =>
       answer.json.items.map(({ tenant }) => tenant)
