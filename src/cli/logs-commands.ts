@@ -5,6 +5,7 @@ import { filterOf, type LogFlags, rowsOf, withFilters } from './log-rows.ts'
 import { LOG_COLUMNS, logDetails } from './log-text.ts'
 import { addExport } from './logs-export.ts'
 import { addMaintain } from './logs-maintain.ts'
+import { addReplay } from './logs-replay.ts'
 import { addTail } from './logs-tail.ts'
 import { addVerify } from './logs-verify.ts'
 import { instant, positiveNumber } from './values.ts'
@@ -45,5 +46,6 @@ export function addLogsCommands(program: Command, context: CliContext): void {
     })
   addExport(logs.command('export'), context)
   addVerify(logs.command('verify'), context)
+  addReplay(logs.command('replay'), context)
   addMaintain(logs.command('maintain'), context)
 }
