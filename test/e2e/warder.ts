@@ -78,9 +78,9 @@ export async function startWarder(
     const started = startProgram(NODE, [...(place.nodeArguments ?? []), 'src/main.ts', 'serve'], env)
     program = started
     await until('the server is ready', READY_MILLISECONDS, async () => {
-      if (!started.isRunning()) throw new Error(`it ended: ${started.output()}`)
-      return isEnough((await send(adminPort, { path: '/readyz' })).status)
+      return !started.isRunning() || isEnough((await send(adminPort, { path: '/readyz' })).status)
     })
+    if (!started.isRunning()) throw new Error(`it ended: ${started.output()}`)
   }
   const warder: Warder = {
     dataDir,

@@ -19,6 +19,7 @@ import { compileFolder } from '#policy/compile/compile.ts'
 import { createEngine } from '#policy/engine.ts'
 import { createEvaluate } from '#policy/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
+import type { Evaluate } from '#policy/port.ts'
 import { assembleRelease } from '#policy/release-index.ts'
 import { parseRegistry } from '#registry/parse-registry.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
@@ -36,6 +37,8 @@ export interface WorldInput {
   readonly issuers?: readonly Issuer[]
   readonly gateway?: Partial<Gateway>
   readonly maskFields?: readonly string[]
+  /** Replaces the policy engine that all worlds of a file share. */
+  readonly evaluate?: Evaluate
   /** Makes verification throw, as a bug would. */
   readonly faulty?: boolean
   /** Replaces the in-memory log. */
@@ -84,7 +87,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
       input.faulty === true
         ? raise
         : createVerify({ keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }) }),
-    judgePolicy: createJudgePolicy(evaluate),
+    judgePolicy: createJudgePolicy(input.evaluate ?? evaluate),
     mask: createMask(new Uint8Array(32)),
     log: createLogWriter({
       append:
