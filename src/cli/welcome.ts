@@ -7,7 +7,7 @@ export function welcome(
     'Warder is ready.',
     `  decisions   ${addresses.decisions}  (POST /v1/decide, /access/v1/evaluation; OpenAPI at /openapi.json)`,
     `  ext_authz   ${addresses.extAuthz}  (Envoy, HTTP)`,
-    `  admin       ${addresses.admin}  (/livez, /readyz, /metrics)`,
+    `  admin       ${addresses.admin}  (/livez, /readyz, /metrics; API at /v1, documented at /docs)`,
   ]
   if (demo !== undefined) {
     lines.push(
