@@ -1,4 +1,5 @@
 import type { Flatness } from './compare.ts'
+import { describeFailures } from './load.ts'
 import type { Sample, Variant } from './measure.ts'
 import type { PublishSample } from './publish.ts'
 
@@ -20,6 +21,7 @@ const FLAT_MIN = 0.95
 const P99_MILLISECONDS_MAX = 5
 const P99_POLICIES = 1_000
 const STALL_MILLISECONDS_MAX = 10
+const FOLLOW_MILLISECONDS_MAX = 1_000
 
 /** Compares what was measured with what is promised. */
 export function checkAll(
@@ -53,7 +55,13 @@ function publishing(published: readonly PublishSample[]): readonly Check[] {
   const longest = Math.max(...published.map(({ idle }) => idle.cpu))
   const lost = published.reduce((sum, { loaded }) => sum + loaded.failed, 0)
   const asked = published.reduce((sum, { loaded }) => sum + loaded.answers, 0)
+  const followed = Math.max(...published.map(({ idle }) => idle.followMilliseconds))
   return [
+    {
+      name: `a server decides by a new release within ${count(FOLLOW_MILLISECONDS_MAX)} ms of its activation (otherwise idle)`,
+      passed: followed < FOLLOW_MILLISECONDS_MAX,
+      found: `${count(followed)} ms`,
+    },
     {
       name: `publishing never holds the event loop over ${STALL_MILLISECONDS_MAX} ms (CPU time of one turn, idle server)`,
       passed: longest <= STALL_MILLISECONDS_MAX,
@@ -62,7 +70,7 @@ function publishing(published: readonly PublishSample[]): readonly Check[] {
     {
       name: 'publishing under load fails no request',
       passed: lost === 0,
-      found: `${lost} of ${count(asked)}`,
+      found: `${lost} of ${count(asked)}${lost === 0 ? '' : ` (${describeFailures(published.map(({ loaded }) => loaded.failures))})`}`,
     },
   ]
 }

@@ -3,6 +3,7 @@ import { type Prepared, targetOf } from './measure.ts'
 import { REPEAT_AFTER } from './scenario.ts'
 import { type ServerProcess, startEmptyServer, startServerProcess } from './server-process.ts'
 import { median } from './statistics.ts'
+import { openHttpWire, readWarder } from './wire.ts'
 
 /** How a server with many policies does beside one with few. */
 export interface Flatness {
@@ -58,7 +59,11 @@ export async function compareSizes(
 export async function emptyServerP99(perSecond: number, rounds: number): Promise<number> {
   const server = await startEmptyServer()
   try {
-    const target: LoadTarget = { port: server.port, path: '/', key: 'none', body: () => '{}' }
+    const { port } = server
+    const target: LoadTarget = {
+      open: openHttpWire({ port, path: '/', key: 'none', read: readWarder }),
+      body: () => '{}',
+    }
     await closedLoop(target, WARM_UP_MILLISECONDS)
     const found: number[] = []
     for (let round = 0; round < rounds; round += 1)

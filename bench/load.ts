@@ -1,20 +1,31 @@
-import { connect, type Socket } from 'node:net'
 import { percentile } from './statistics.ts'
+import type { OpenWire, Wire } from './wire.ts'
 
 /** Where load goes and what it is. */
 export interface LoadTarget {
-  readonly port: number
-  readonly path: string
-  readonly key: string
-  /** JSON body of the request with this number, counted from 0. */
+  readonly open: OpenWire
+  /** Body of the request with this number, counted from 0. */
   readonly body: (number: number) => string
+}
+
+/** Requests that got no decision by policy, by what became of them. */
+export interface Failures {
+  /** Not answered when the waiting at the end was over. */
+  readonly late: number
+  /** Denied with `log.unavailable`: the log took no more rows in time. */
+  readonly unavailable: number
+  /** Lost with their connection. */
+  readonly transport: number
+  /** Answered with something else: another status, another reason. */
+  readonly other: number
 }
 
 /** What came back. */
 export interface LoadResult {
   readonly answers: number
-  /** Answers that were no decision by policy: another status, a reset connection, no answer at the end. */
+  /** The sum of `failures`. */
   readonly failed: number
+  readonly failures: Failures
   readonly seconds: number
   /** From the instant at which the request was due, waiting for a free connection included. */
   readonly p50Milliseconds: number
@@ -58,10 +69,9 @@ export async function openLoop(
 }
 
 interface Connection {
-  readonly socket: Socket
+  readonly wire: Wire
   /** When its request was due; undefined while it is free. */
   due: number | undefined
-  received: string
 }
 
 interface Load {
@@ -71,18 +81,18 @@ interface Load {
   finish(milliseconds: number): Promise<LoadResult>
 }
 
-async function openLoad(target: LoadTarget): Promise<Load> {
+async function openLoad({ open, body }: LoadTarget): Promise<Load> {
   const latencies: number[] = []
   const waiting: number[] = []
   const free: Connection[] = []
+  const failures = { late: 0, unavailable: 0, transport: 0, other: 0 }
   let next = 0
   let asked = 0
-  let failed = 0
   const startedAt = performance.now()
   let lastAnswerAt = startedAt
   const assign = (connection: Connection, due: number): void => {
     connection.due = due
-    connection.socket.write(encode(target, target.body(next)))
+    connection.wire.send(body(next))
     next += 1
   }
   const release = (connection: Connection): void => {
@@ -92,16 +102,25 @@ async function openLoad(target: LoadTarget): Promise<Load> {
     else assign(connection, due)
     load.onFree()
   }
-  const onData = (connection: Connection, chunk: string): void => {
-    connection.received += chunk
-    const answer = takeAnswer(connection)
-    if (answer === undefined || connection.due === undefined) return
-    lastAnswerAt = performance.now()
-    latencies.push(lastAnswerAt - connection.due)
-    if (!isDecision(answer)) failed += 1
-    release(connection)
+  const connect = async (): Promise<Connection> => {
+    const wire = await open(
+      (verdict) => {
+        if (connection.due === undefined) return
+        lastAnswerAt = performance.now()
+        latencies.push(lastAnswerAt - connection.due)
+        if (verdict === 'unavailable' || verdict === 'other') failures[verdict] += 1
+        release(connection)
+      },
+      () => {
+        if (connection.due === undefined) free.splice(free.indexOf(connection), 1)
+        else failures.transport += 1
+        connection.due = undefined
+      },
+    )
+    const connection: Connection = { wire, due: undefined }
+    return connection
   }
-  const connections = await Promise.all(Array.from({ length: CONNECTIONS }, () => open(target.port, onData)))
+  const connections = await Promise.all(Array.from({ length: CONNECTIONS }, connect))
   free.push(...connections)
   const load: Load = {
     onFree: () => undefined,
@@ -114,12 +133,15 @@ async function openLoad(target: LoadTarget): Promise<Load> {
     finish: async (milliseconds) => {
       await pause(milliseconds)
       const until = performance.now() + LINGER_MILLISECONDS
-      while (latencies.length < asked && performance.now() < until) await pause(5)
-      for (const { socket } of connections) socket.destroy()
+      const unanswered = (): number => asked - latencies.length - failures.transport
+      while (unanswered() > 0 && performance.now() < until) await pause(5)
+      failures.late = unanswered()
+      for (const { wire } of connections) wire.close()
       const sorted = latencies.toSorted((a, b) => a - b)
       return {
         answers: latencies.length,
-        failed: failed + asked - latencies.length,
+        failed: failures.late + failures.unavailable + failures.transport + failures.other,
+        failures,
         seconds: (lastAnswerAt - startedAt) / 1000,
         p50Milliseconds: percentile(sorted, 0.5),
         p99Milliseconds: percentile(sorted, 0.99),
@@ -129,38 +151,16 @@ async function openLoad(target: LoadTarget): Promise<Load> {
   return load
 }
 
-function open(port: number, onData: (connection: Connection, chunk: string) => void): Promise<Connection> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    const connection: Connection = { socket, due: undefined, received: '' }
-    socket.setEncoding('latin1')
-    socket.on('data', (chunk: string) => onData(connection, chunk))
-    socket.once('connect', () => resolve(connection))
-    // A connection that breaks answers nothing more: its request counts as failed at the end.
-    socket.on('error', reject)
-  })
-}
-
-function encode({ path, key }: LoadTarget, body: string): string {
-  return `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`
-}
-
-/** The whole answer that was received, taken away; undefined while a part is missing. */
-function takeAnswer(connection: Connection): string | undefined {
-  const { received } = connection
-  const end = received.indexOf('\r\n\r\n')
-  if (end === -1) return undefined
-  const length = Number(/\r\ncontent-length: (\d+)/i.exec(received)?.[1])
-  if (received.length < end + 4 + length) return undefined
-  connection.received = ''
-  return received
-}
-
-/** An allow or a deny; a deny must come from the policies and from nothing else. */
-function isDecision(answer: string): boolean {
-  if (!answer.startsWith('HTTP/1.1 200 ')) return false
-  if (answer.includes('"decision":true') || answer.includes('"decision":"allow"')) return true
-  return answer.includes('"decision":false') || answer.includes('"code":"policy.no_permit"')
+/** What became of requests without a decision, added up. */
+export function describeFailures(failures: readonly Failures[]): string {
+  const sum = (pick: (one: Failures) => number): number =>
+    failures.reduce((total, one) => total + pick(one), 0)
+  return [
+    `${sum(({ late }) => late)} late`,
+    `${sum(({ unavailable }) => unavailable)} \`log.unavailable\``,
+    `${sum(({ transport }) => transport)} lost with a connection`,
+    `${sum(({ other }) => other)} with another answer`,
+  ].join(', ')
 }
 
 function pause(milliseconds: number): Promise<void> {

@@ -3,6 +3,7 @@ import type { LogSetting, ServerSettings } from './protocol.ts'
 import { type Kind, REPEAT_AFTER, type Scenario } from './scenario.ts'
 import { countInstructions, startServerProcess } from './server-process.ts'
 import { median } from './statistics.ts'
+import { openHttpWire, readWarder } from './wire.ts'
 
 /** Numbers below were asked by the loop inside the process. */
 const FIRST_OVER_HTTP = 10_000_000
@@ -93,9 +94,7 @@ export async function measure(
 export function targetOf(port: number, { path, body }: Scenario, key: string, repeats: boolean): LoadTarget {
   let sent = FIRST_OVER_HTTP
   return {
-    port,
-    path,
-    key,
+    open: openHttpWire({ port, path, key, read: readWarder }),
     body: (number) => {
       sent += 1
       return body(repeats ? number % REPEAT_AFTER : sent)

@@ -23,6 +23,7 @@ export interface ServerSettings {
 export type Question =
   | { readonly ask: 'start' }
   | { readonly ask: 'stop' }
+  | { readonly ask: 'release' }
   /** Decides in a loop without HTTP for so long, and until there are so many decisions. */
   | { readonly ask: 'loop'; readonly milliseconds: number; readonly decisionsMin: number }
 
@@ -55,4 +56,6 @@ export type Answer =
   | { readonly say: 'ready'; readonly port: number }
   | { readonly say: 'started' }
   | { readonly say: 'usage'; readonly usage: Usage }
+  /** Digest of the policies that decide now. */
+  | { readonly say: 'release'; readonly release: string | undefined }
   | { readonly say: 'looped'; readonly result: LoopResult }

@@ -2,7 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release as kernel, loadavg } from 'node:os'
 import { type Check, count, type Row } from './checks.ts'
-import type { PublishSample, Turns } from './publish.ts'
+import { describeFailures } from './load.ts'
+import type { Followed, PublishSample, Turns } from './publish.ts'
 import { canCount, canPin } from './server-process.ts'
 import { median } from './statistics.ts'
 
@@ -19,9 +20,6 @@ export interface Run {
   readonly publishedPolicies: number
   readonly checks: readonly Check[]
 }
-
-const BEGIN = '<!-- bench:begin -->'
-const END = '<!-- bench:end -->'
 
 /** The load average of the last minute. */
 export function loadNow(): number {
@@ -43,12 +41,13 @@ export function renderRun(run: Run): string {
   ].join('\n\n')
 }
 
-/** Puts the report between the markers of `file`; everything around them stays. @throws when a marker is missing */
-export function writeReport(file: string, report: string): void {
+/** Puts the report between the markers `name` of `file`; the rest stays. @throws when a marker is missing */
+export function writeReport(file: string, name: 'bench' | 'peers', report: string): void {
   const text = readFileSync(file, 'utf8')
-  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)]
-  if (begin === -1 || end < begin) throw new Error(`${file} lacks the markers of the bench`)
-  writeFileSync(file, `${text.slice(0, begin)}${BEGIN}\n${report}\n${text.slice(end)}`)
+  const [opening, closing] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
+  const [begin, end] = [text.indexOf(opening), text.indexOf(closing)]
+  if (begin === -1 || end < begin) throw new Error(`${file} lacks the markers of ${name}`)
+  writeFileSync(file, `${text.slice(0, begin)}${opening}\n${report}\n${text.slice(end)}`)
 }
 
 function renderMachine({ command, startedAt, loads, rows, emptyP99Milliseconds }: Run): string {
@@ -106,16 +105,21 @@ function renderRows(rows: readonly Row[]): string {
 }
 
 function renderPublishing({ published, publishedPolicies }: Run): string {
-  const row = (name: string, pick: (sample: PublishSample) => Turns, p99?: number): readonly string[] => [
+  const row = (
+    name: string,
+    pick: (sample: PublishSample) => Turns & Partial<Followed>,
+    p99?: number,
+  ): readonly string[] => [
     name,
     Math.max(...published.map((sample) => pick(sample).cpu)).toFixed(1),
     Math.max(...published.map((sample) => pick(sample).clock)).toFixed(1),
     p99?.toFixed(1) ?? '',
+    followed(published.map((sample) => pick(sample).followMilliseconds)),
   ]
   const p99 = (pick: (sample: PublishSample) => { readonly p99Milliseconds: number }): number =>
     median(published.map((sample) => pick(sample).p99Milliseconds))
   const table = renderTable(
-    ['', 'longest turn, CPU ms', 'longest turn, clock ms', 'p99 ms'],
+    ['', 'longest turn, CPU ms', 'longest turn, clock ms', 'p99 ms', 'longest until it counts, ms'],
     [
       row('publishing, otherwise idle', ({ idle }) => idle),
       row(
@@ -131,16 +135,23 @@ function renderPublishing({ published, publishedPolicies }: Run): string {
     ],
   )
   const answers = published.reduce((sum, { loaded }) => sum + loaded.answers, 0)
-  const failed = published.reduce((sum, { loaded }) => sum + loaded.failed, 0)
-  return `${count(publishedPolicies)} policies pushed and activated beside a running server in \`require\`, ${published.length} times idle and ${published.length} times under load: ${count(answers)} answers, ${failed} failed.\n\n${table}`
+  const failures = describeFailures(published.map(({ loaded }) => loaded.failures))
+  return `${count(publishedPolicies)} policies pushed and activated beside a running server in \`require\`, ${published.length} times idle and ${published.length} times under load: ${count(answers)} answers; without a decision: ${failures}.\n\n${table}`
 }
 
-function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+function followed(milliseconds: readonly (number | undefined)[]): string {
+  const known = milliseconds.filter((value) => value !== undefined)
+  return known.length === 0 ? '' : count(Math.max(...known))
+}
+
+/** A Markdown table. */
+export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
-function commit(): string {
+/** The commit that is checked out, short. */
+export function commit(): string {
   try {
     const args = ['rev-parse', '--short', 'HEAD']
     return execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()

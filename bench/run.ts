@@ -54,7 +54,7 @@ try {
   }
   const report = renderRun(run)
   console.log(`\n${report}`)
-  if (plan.writesReport) writeReport(REPORT, report)
+  if (plan.writesReport) writeReport(REPORT, 'bench', report)
 } finally {
   await databases.close()
 }

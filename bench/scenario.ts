@@ -26,7 +26,8 @@ export const REPEAT_AFTER = 400
 const PEOPLE = 40
 /** Folders or tools that traffic touches at one time, however many exist. */
 const HOT = 100
-const AMOUNT_MAX = 1_000_000_000
+/** What an amount may be at most in `agent-user`. */
+export const AMOUNT_MAX = 1_000_000_000
 const NETWORKS = ['office', 'vpn', 'home'] as const
 
 interface Uid {

@@ -13,6 +13,8 @@ export interface ServerProcess {
   readonly pid: number
   start(): Promise<void>
   stop(): Promise<Usage>
+  /** Digest of the policies that decide now. */
+  release(): Promise<string | undefined>
   loop(milliseconds: number, decisionsMin: number): Promise<LoopResult>
   end(): Promise<void>
 }
@@ -56,6 +58,10 @@ async function startNode(argv: readonly string[]): Promise<ServerProcess> {
     stop: async () => {
       ask({ ask: 'stop' })
       return (await answerOf(child, 'usage')).usage
+    },
+    release: async () => {
+      ask({ ask: 'release' })
+      return (await answerOf(child, 'release')).release
     },
     loop: async (milliseconds, decisionsMin) => {
       ask({ ask: 'loop', milliseconds, decisionsMin })

@@ -54,13 +54,10 @@ const listener = createDecisionListener({
   onUnauthenticated: () => undefined,
 })
 const { port } = await listener.listen('127.0.0.1', 0)
-const usage = watchUsage(
-  () => {
-    const { refused, shed, unavailable } = writer.stats()
-    return refused + shed + unavailable
-  },
-  () => feed.state.tenant(TENANT as Parameters<typeof feed.state.tenant>[0])?.release?.id,
-)
+const usage = watchUsage(() => {
+  const { refused, shed, unavailable } = writer.stats()
+  return refused + shed + unavailable
+}, releaseNow)
 process.on('message', (question: Question) => {
   answer(question).then(say, report)
 })
@@ -76,12 +73,18 @@ async function answer(question: Question): Promise<Answer> {
       return { say: 'started' }
     case 'stop':
       return { say: 'usage', usage: usage.stop() }
+    case 'release':
+      return { say: 'release', release: releaseNow() }
     case 'loop':
       return {
         say: 'looped',
         result: await decideInLoop(decider, feed.state, usage, settings, question),
       }
   }
+}
+
+function releaseNow(): string | undefined {
+  return feed.state.tenant(TENANT as Parameters<typeof feed.state.tenant>[0])?.release?.id
 }
 
 async function openWriter(log: LogSetting, database: Database): Promise<LogWriter> {
