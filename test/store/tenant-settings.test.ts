@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { setTenant } from '#admin/tenants.ts'
 import type { TenantId } from '#model/ids.ts'
-import { assembleRelease } from '#policy/release-index.ts'
+import { assembleRelease } from '#policy/engine/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { loadTenant } from '#store/tenant-loader.ts'

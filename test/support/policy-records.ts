@@ -2,7 +2,7 @@ import type { PolicyRecord, ReadNode, Release, ReleaseHeader } from '#model/rele
 import { type EntityUid, type UidKey, uidKey, type Value } from '#model/value.ts'
 import { compilePolicy } from '#policy/compile/policy-record.ts'
 import type { EntityFacts, Query } from '#policy/port.ts'
-import { assembleRelease } from '#policy/release-index.ts'
+import { assembleRelease } from '#policy/engine/release-index.ts'
 
 /** Compiles one policy text, which must carry an `@id`, as a push does. */
 export function policyRecord(text: string): PolicyRecord {

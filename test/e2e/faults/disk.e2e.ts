@@ -32,9 +32,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** As root the small disk is filled to its last byte; others forbid the database to write beyond the first bytes of a file. */
+/** As root the small disk is filled to its last byte; others forbid the database to write beyond the first page of a file. */
 async function takeSpace(): Promise<void> {
-  if (!isRoot) return await limitFiles('1048576')
+  if (!isRoot) return await limitFiles('8192')
   const file = openSync(filler, 'w')
   const block = Buffer.alloc(1_048_576)
   for (let size = block.length; size >= 4_096; ) {

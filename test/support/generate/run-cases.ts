@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { createEngine } from '#policy/engine.ts'
-import { createEvaluate } from '#policy/evaluate.ts'
+import { createEngine } from '#policy/engine/engine.ts'
+import { createEvaluate } from '#policy/engine/evaluate.ts'
 import type { Evaluate } from '#policy/port.ts'
 import { createOracle, difference, generateCaseSet, queryOf, releaseOf, shrink } from './case-set.ts'
 

@@ -1,5 +1,6 @@
 import type { CedarValueJson, EntityJson } from '@cedar-policy/cedar-wasm/nodejs'
 import { type EntityUid, type UidKey, uidKey, type Value, type ValueRecord } from '#model/value.ts'
+import type { EngineFault, EntityFacts, Query } from '#policy/port.ts'
 import {
   type CedarRecord,
   emptyRecord,
@@ -8,7 +9,6 @@ import {
   scalarJson,
   uidJson,
 } from './cedar-json.ts'
-import type { EngineFault, EntityFacts, Query } from './port.ts'
 import { EVERYTHING, LEAF, type PlanNode, type ReadPlan } from './read-plan.ts'
 
 /** The part of a query that the policies of a slice can read, as the engine takes it. */

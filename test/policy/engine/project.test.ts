@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Value } from '#model/value.ts'
+import { project } from '#policy/engine/project.ts'
+import { uniteReads } from '#policy/engine/read-plan.ts'
 import type { Query } from '#policy/port.ts'
-import { project } from '#policy/project.ts'
-import { uniteReads } from '#policy/read-plan.ts'
-import { facts, policyRecord, query, uid } from '../support/policy-records.ts'
+import { facts, policyRecord, query, uid } from '../../support/policy-records.ts'
 
 const reference = (text: string): Value => ({ kind: 'entity', uid: uid(text) })
 const record = (fields: { readonly [name: string]: Value }): Value => ({

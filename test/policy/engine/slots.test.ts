@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Release } from '#model/release.ts'
-import { createEngine, type Engine } from '#policy/engine.ts'
-import { assembleRelease } from '#policy/release-index.ts'
-import { createSlots, type Slot, type Slots } from '#policy/slots.ts'
-import { inBatches, policyRecord, releaseHeader, releaseOfTexts } from '../support/policy-records.ts'
+import { createEngine, type Engine } from '#policy/engine/engine.ts'
+import { assembleRelease } from '#policy/engine/release-index.ts'
+import { createSlots, type Slot, type Slots } from '#policy/engine/slots.ts'
+import { inBatches, policyRecord, releaseHeader, releaseOfTexts } from '../../support/policy-records.ts'
 
 let release: Release
 let other: Release

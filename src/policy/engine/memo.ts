@@ -1,5 +1,5 @@
 import type { CacheStats } from '#lib/cache-stats.ts'
-import type { Evaluation } from './port.ts'
+import type { Evaluation } from '#policy/port.ts'
 
 /** Answers of the engine by everything that went into them, the least recently used giving way. */
 export interface Memo {

@@ -1,10 +1,10 @@
 import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { describe, expect, test } from 'vitest'
 import type { EntityUid } from '#model/value.ts'
-import { createEngine, type Engine } from '#policy/engine.ts'
-import { createEvaluate } from '#policy/evaluate.ts'
-import { warmUp } from '#policy/warm-up.ts'
-import { facts, query, releaseOfTexts, uid } from '../support/policy-records.ts'
+import { createEngine, type Engine } from '#policy/engine/engine.ts'
+import { createEvaluate } from '#policy/engine/evaluate.ts'
+import { warmUp } from '#policy/engine/warm-up.ts'
+import { facts, query, releaseOfTexts, uid } from '../../support/policy-records.ts'
 
 const engine = createEngine()
 const evaluate = createEvaluate(engine)

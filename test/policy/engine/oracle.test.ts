@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import type { RunOutcome } from '../support/generate/run-cases.ts'
+import type { RunOutcome } from '../../support/generate/run-cases.ts'
 
 const CASES = Number(process.env['ORACLE_CASES'] ?? 5_000)
 const SEED = Number(process.env['ORACLE_SEED'] ?? 1)
@@ -10,7 +10,7 @@ const WORKERS = Math.min(4, availableParallelism())
 
 async function runShare(index: number): Promise<RunOutcome> {
   const share = { seed: SEED + index, stride: WORKERS, cases: Math.ceil(CASES / WORKERS) }
-  const worker = new Worker(new URL('../support/generate/run-cases-worker.ts', import.meta.url), {
+  const worker = new Worker(new URL('../../support/generate/run-cases-worker.ts', import.meta.url), {
     workerData: share,
   })
   const [outcome] = await once(worker, 'message')

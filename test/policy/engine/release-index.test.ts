@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ActionScope, EntityScope, PolicyRecord, ScopeQuestion } from '#model/release.ts'
 import type { EntityUid } from '#model/value.ts'
-import { assembleRelease } from '#policy/release-index.ts'
-import { inBatches, policyRecord, readNode, releaseHeader, uid } from '../support/policy-records.ts'
+import { assembleRelease } from '#policy/engine/release-index.ts'
+import { inBatches, policyRecord, readNode, releaseHeader, uid } from '../../support/policy-records.ts'
 
 const TYPES = ['T0', 'T1', 'Ns::T2']
 const anyUid: fc.Arbitrary<EntityUid> = fc.record({

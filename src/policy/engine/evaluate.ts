@@ -1,9 +1,9 @@
 import type { Response } from '@cedar-policy/cedar-wasm/nodejs'
 import type { Release } from '#model/release.ts'
+import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
 import { uidJson } from './cedar-json.ts'
 import type { Engine } from './engine.ts'
 import { createMemo, type Memo } from './memo.ts'
-import type { EngineFault, Evaluate, Evaluation, Query } from './port.ts'
 import { project } from './project.ts'
 import { createSlots, type Slot, type Slots } from './slots.ts'
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { createEngine, type Engine } from '#policy/engine.ts'
-import { createEvaluate } from '#policy/evaluate.ts'
-import { createMemo } from '#policy/memo.ts'
-import { facts, query, releaseOfTexts, uid } from '../support/policy-records.ts'
+import { createEngine, type Engine } from '#policy/engine/engine.ts'
+import { createEvaluate } from '#policy/engine/evaluate.ts'
+import { createMemo } from '#policy/engine/memo.ts'
+import { facts, query, releaseOfTexts, uid } from '../../support/policy-records.ts'
 
 const ANSWER = { satisfied: ['p'], errored: [] }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createEngine, type Engine } from '#policy/engine.ts'
+import { createEngine, type Engine } from '#policy/engine/engine.ts'
 
 /** So deep that evaluating it overruns the engine's stack, although it parses. */
 const DEADLY = `permit(principal, action, resource) when { ${Array(3_000).fill('context.n == 1').join(' && ')} };`

@@ -1,8 +1,8 @@
 import type { PolicyRecord, ReadNode, ReleaseHeader } from '#model/release.ts'
 import type { EntityUid, UidKey, ValueRecord } from '#model/value.ts'
 import { uidKey } from '#model/value.ts'
+import type { EntityFacts, Evaluate, Query } from '#policy/port.ts'
 import type { Engine } from './engine.ts'
-import type { EntityFacts, Evaluate, Query } from './port.ts'
 import { assembleRelease } from './release-index.ts'
 
 /** Evaluations before the first request; after so many the code is optimised and the engine's pages are touched. */

@@ -6,7 +6,7 @@ import type {
   StatefulAuthorizationCall,
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs'
-import type { EngineFault } from './port.ts'
+import type { EngineFault } from '#policy/port.ts'
 
 /** A call that gave no answer. After a trap the instance is gone, and every prepared slot with it. */
 export interface CallFault extends EngineFault {
