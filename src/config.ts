@@ -38,6 +38,7 @@ export interface Config {
   readonly requestsInFlightMax: number
   readonly shutdownGraceSeconds: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  readonly demo: 'on' | 'off'
 }
 
 /** One reason why the environment can't be used. Never contains the value of a secret. */
@@ -195,6 +196,13 @@ export const SETTINGS: readonly Setting[] = [
     integer(0, 600, 'seconds'),
     '10',
     'How long a stopping server waits for requests that it has accepted.',
+  ),
+  setting(
+    'WARDER_DEMO',
+    'demo',
+    oneOf('on', 'off'),
+    'on',
+    'Whether the first start on a database without tenants makes the tenant `demo` with a gateway key and an admin token, and prints them. `off` for production.',
   ),
   setting(
     'WARDER_LOG_LEVEL',

@@ -3,6 +3,7 @@ import type { WatchEvent } from '#admin/watch-policies.ts'
 import type { WatchedFolder } from '#cli/options.ts'
 import { runCli } from '#cli/run.ts'
 import { readConfig } from '#config.ts'
+import { installedVersion } from '#version.ts'
 
 const TELEMETRY_GRACE_MILLISECONDS = 2_000
 
@@ -20,7 +21,6 @@ async function serve(watched?: WatchedFolder): Promise<void> {
   const { welcome } = await import('#cli/welcome.ts')
   const { watchText } = await import('#cli/watch-text.ts')
   const { openTelemetry } = await import('#telemetry/open.ts')
-  const { installedVersion } = await import('#version.ts')
   const stopped = new Promise<NodeJS.Signals>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
@@ -65,6 +65,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   serve,
   env: process.env,
   readConfig,
+  version: installedVersion(),
   stdout: process.stdout,
   stderr: process.stderr,
   signal: interrupted.signal,

@@ -87,7 +87,10 @@ async function open(
   opened.push(() => db.close())
   for (const warning of db.warnings) logger.warn(warning)
   const store = createAdminStore(db)
-  const demo = await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
+  const demo =
+    config.demo === 'on'
+      ? await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
+      : undefined
 
   const seen = await openStateSeen(config.dataDirectory, (error) =>
     faults.report({ message: 'the state version could not be remembered', fault: faultText(error) }),

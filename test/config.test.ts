@@ -31,6 +31,7 @@ test('an empty environment gives the documented defaults', () => {
       requestsInFlightMax: 1000,
       shutdownGraceSeconds: 10,
       logLevel: 'info',
+      demo: 'on',
     },
   })
 })

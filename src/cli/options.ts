@@ -42,6 +42,8 @@ export interface CliOptions {
   readonly readConfig: (
     env: Record<string, string | undefined>,
   ) => Result<CliSettings, readonly SettingProblem[]>
+  /** Of the installation, for `--version`. */
+  readonly version: string
   readonly stdout: Sink
   readonly stderr: Sink
   /** Ends `logs tail`; without one it runs until the process ends. */

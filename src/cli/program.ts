@@ -21,6 +21,7 @@ export function createProgram(options: CliOptions): Command {
   const program = new Command('warder')
     .description('Warder: policy decision point for AI agents')
     .option('--json', 'print JSON only')
+    .version(options.version, '--version', 'print the version')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({

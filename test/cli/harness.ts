@@ -36,6 +36,7 @@ export function runner(dataDirectory: string, serve: () => Promise<void> = async
       serve,
       env: { WARDER_DATA_DIR: dataDirectory, ...env },
       readConfig,
+      version: '1.2.3',
       stdout: {
         write: (text) => {
           out.stdout += text

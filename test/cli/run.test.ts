@@ -97,6 +97,7 @@ test('docs/cli.md is what the commands say about themselves', async () => {
     serve: async () => undefined,
     env: {},
     readConfig,
+    version: '1.2.3',
     stdout: sink,
     stderr: sink,
   })
