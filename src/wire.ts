@@ -3,37 +3,31 @@ import type { AdminStore } from '#admin/ports.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
 import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
-import type { Config, ListenerName } from '#config.ts'
-import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
+import type { Config } from '#config.ts'
+import { createLogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
-import { type AdminListenerParts, createAdminListener, type Readiness } from '#http/admin-listener.ts'
-import { createDecisionListener } from '#http/decision-listener.ts'
-import { createExtAuthzListener } from '#http/ext-authz-listener.ts'
-import { createMetrics, type Metrics } from '#http/metrics.ts'
-import { DEFAULT_LIMITS, type Listener } from '#http/port.ts'
-import type { Tls } from '#http/tls.ts'
+import { createMetrics } from '#http/metrics.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
-import type { Decider } from '#model/decider.ts'
-import type { Engine } from '#policy/engine/engine.ts'
 import { assembleRelease } from '#policy/engine/release-index.ts'
 import { faultText } from '#process-log.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
-import { type Database, openDatabase } from '#store/database.ts'
-import { createAppendRows, createQueryLog, registerWriter } from '#store/decisions.ts'
+import { openDatabase } from '#store/database.ts'
+import { createAppendRows, registerWriter } from '#store/decisions.ts'
 import { keepLog } from '#store/log-keeper.ts'
-import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
+import { openStateFeed } from '#store/state-feed.ts'
 import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { wireDecider } from '#wire-decider.ts'
-import { type ListenerTls, wireTls } from '#wire-tls.ts'
+import { type Addresses, listen, type OpenLog, type Parts } from '#wire-listeners.ts'
+import { wireTls } from '#wire-tls.ts'
 
 /** A server that answers. */
 export interface RunningServer {
-  readonly addresses: { readonly decisions: string; readonly admin: string; readonly extAuthz: string }
+  readonly addresses: Addresses
   /** Undefined unless this database began with the demo tenant and its credentials are in the data folder. */
   readonly demo: DemoCredentials | undefined
   /** Publishes a policy folder now and after each change, until the server closes. */
@@ -158,12 +152,6 @@ function watch(
   })
 }
 
-/** The log writer, and whether the database took the last rows. */
-interface OpenLog {
-  readonly writer: LogWriter
-  isHealthy(): boolean
-}
-
 async function openLog(
   config: Config,
   { db, metrics, faults }: Pick<Parts, 'db' | 'metrics'> & { readonly faults: FaultLines },
@@ -193,107 +181,4 @@ async function openLog(
       faults.report({ message: 'the decision log could not be written', fault: faultText(fault) }),
   })
   return { writer, isHealthy: () => healthy }
-}
-
-interface Parts {
-  readonly decider: Decider
-  readonly feed: StateFeed
-  readonly log: OpenLog
-  readonly engine: Engine
-  readonly store: AdminStore
-  readonly db: Database
-  readonly metrics: Metrics
-}
-
-async function listen(
-  config: Config,
-  logger: Logger,
-  opened: (() => Promise<void>)[],
-  parts: Parts & { readonly tls: ListenerTls },
-): Promise<RunningServer['addresses']> {
-  const { feed, metrics, tls } = parts
-  const checks = {
-    decider: parts.decider,
-    findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
-    clock: systemClock,
-    metrics,
-    limits: {
-      ...DEFAULT_LIMITS,
-      bodyBytesMax: config.bodyBytesMax,
-      requestsInFlightMax: config.requestsInFlightMax,
-    },
-    onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
-    // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
-    publicUrl: config.publicUrl ?? addressUrl(config.listen, tls.of('decisions') !== undefined),
-  }
-  const graceMilliseconds = config.shutdownGraceSeconds * 1000
-  const start = async (
-    name: ListenerName,
-    at: Config['listen'],
-    create: (tls: Tls | undefined) => Listener,
-  ): Promise<string> => {
-    const listener = create(tls.of(name))
-    const address = await listener.listen(at.host, at.port)
-    opened.push(() => listener.close(graceMilliseconds))
-    return addressUrl(address, tls.of(name) !== undefined)
-  }
-  // The admin listener first: it is the last to close, so that probes see the drain.
-  const admin = await start('admin', config.adminListen, (secure) =>
-    createAdminListener({ ...adminParts(config, logger, parts), metrics, tls: secure }),
-  )
-  const extAuthz = await start('ext_authz', config.extAuthzListen, (secure) =>
-    createExtAuthzListener({ ...checks, tls: secure }),
-  )
-  const decisions = await start('decisions', config.listen, (secure) =>
-    createDecisionListener({ ...checks, tls: secure }),
-  )
-  return { decisions, admin, extAuthz }
-}
-
-function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
-  return `${isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-function adminParts(
-  config: Config,
-  logger: Logger,
-  { feed, log, engine, store, db }: Parts,
-): Omit<AdminListenerParts, 'metrics'> {
-  return {
-    readiness: () => readiness(config, feed, log, engine),
-    store,
-    log: createQueryLog(db),
-    onUnauthenticated: (count) => logger.warn({ count }, 'admin calls without a valid token'),
-    onFault: (error) => logger.error({ fault: faultText(error) }, 'an admin call ended in a fault'),
-    status: () => ({
-      database: db.kind,
-      warnings: db.warnings,
-      log: { mode: config.logMode, ...log.writer.stats() },
-      engine: { traps: engine.traps },
-      checks: readiness(config, feed, log, engine).checks,
-    }),
-  }
-}
-
-/** Ready: the policy engine tells allow from deny, the state is fresh and not that of an old backup, and rows reach the database. */
-function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine): Readiness {
-  const ageSeconds = feed.state.ageMilliseconds() / 1000
-  const rolledBack = feed.state.rolledBack()
-  const checks = [
-    { name: 'engine', ok: engine.probe(), detail: 'a known allow and a known deny' },
-    {
-      name: 'state',
-      ok: ageSeconds <= config.freshnessSeconds,
-      detail: `confirmed ${ageSeconds.toFixed(1)} s ago, at most ${config.freshnessSeconds} s`,
-    },
-    {
-      name: 'backup',
-      ok: rolledBack === undefined,
-      detail: rolledBack
-        ? `state version ${rolledBack.seen} was seen, the database had ${rolledBack.found}: \`warder state acknowledge\``
-        : 'the database is not older than it was',
-    },
-    { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
-  ]
-  return { ready: checks.every(({ ok }) => ok), checks }
 }

@@ -1,0 +1,136 @@
+import type { Logger } from 'pino'
+import type { AdminStore } from '#admin/ports.ts'
+import type { Config, ListenerName } from '#config.ts'
+import type { LogWriter } from '#decision-log/writer.ts'
+import { type AdminListenerParts, createAdminListener, type Readiness } from '#http/admin-listener.ts'
+import { createDecisionListener } from '#http/decision-listener.ts'
+import { createExtAuthzListener } from '#http/ext-authz-listener.ts'
+import type { Metrics } from '#http/metrics.ts'
+import { DEFAULT_LIMITS, type Listener } from '#http/port.ts'
+import type { Tls } from '#http/tls.ts'
+import { systemClock } from '#lib/clock.ts'
+import type { Decider } from '#model/decider.ts'
+import type { Engine } from '#policy/engine/engine.ts'
+import { faultText } from '#process-log.ts'
+import type { Database } from '#store/database.ts'
+import { createQueryLog } from '#store/decisions.ts'
+import type { StateFeed } from '#store/state-feed.ts'
+import type { ListenerTls } from '#wire-tls.ts'
+
+/** The log writer, and whether the database took the last rows. */
+export interface OpenLog {
+  readonly writer: LogWriter
+  isHealthy(): boolean
+}
+
+/** Where the listeners are reached. */
+export interface Addresses {
+  readonly decisions: string
+  readonly admin: string
+  readonly extAuthz: string
+}
+
+/** What listeners answer from. */
+export interface Parts {
+  readonly decider: Decider
+  readonly feed: StateFeed
+  readonly log: OpenLog
+  readonly engine: Engine
+  readonly store: AdminStore
+  readonly db: Database
+  readonly metrics: Metrics
+}
+
+/** Starts the three listeners; each is closed with what was opened, the admin listener last. */
+export async function listen(
+  config: Config,
+  logger: Logger,
+  opened: (() => Promise<void>)[],
+  parts: Parts & { readonly tls: ListenerTls },
+): Promise<Addresses> {
+  const { feed, metrics, tls } = parts
+  const checks = {
+    decider: parts.decider,
+    findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
+    clock: systemClock,
+    metrics,
+    limits: {
+      ...DEFAULT_LIMITS,
+      bodyBytesMax: config.bodyBytesMax,
+      requestsInFlightMax: config.requestsInFlightMax,
+    },
+    onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
+    // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
+    publicUrl: config.publicUrl ?? addressUrl(config.listen, tls.of('decisions') !== undefined),
+  }
+  const graceMilliseconds = config.shutdownGraceSeconds * 1000
+  const start = async (
+    name: ListenerName,
+    at: Config['listen'],
+    create: (tls: Tls | undefined) => Listener,
+  ): Promise<string> => {
+    const listener = create(tls.of(name))
+    const address = await listener.listen(at.host, at.port)
+    opened.push(() => listener.close(graceMilliseconds))
+    return addressUrl(address, tls.of(name) !== undefined)
+  }
+  // The admin listener first: it is the last to close, so that probes see the drain.
+  const admin = await start('admin', config.adminListen, (secure) =>
+    createAdminListener({ ...adminParts(config, logger, parts), metrics, tls: secure }),
+  )
+  const extAuthz = await start('ext_authz', config.extAuthzListen, (secure) =>
+    createExtAuthzListener({ ...checks, tls: secure }),
+  )
+  const decisions = await start('decisions', config.listen, (secure) =>
+    createDecisionListener({ ...checks, tls: secure }),
+  )
+  return { decisions, admin, extAuthz }
+}
+
+function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
+  return `${isTls ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function adminParts(
+  config: Config,
+  logger: Logger,
+  { feed, log, engine, store, db }: Parts,
+): Omit<AdminListenerParts, 'metrics'> {
+  return {
+    readiness: () => readiness(config, feed, log, engine),
+    store,
+    log: createQueryLog(db),
+    onUnauthenticated: (count) => logger.warn({ count }, 'admin calls without a valid token'),
+    onFault: (error) => logger.error({ fault: faultText(error) }, 'an admin call ended in a fault'),
+    status: () => ({
+      database: db.kind,
+      warnings: db.warnings,
+      log: { mode: config.logMode, ...log.writer.stats() },
+      engine: { traps: engine.traps },
+      checks: readiness(config, feed, log, engine).checks,
+    }),
+  }
+}
+
+/** Ready: the policy engine tells allow from deny, the state is fresh and not that of an old backup, and rows reach the database. */
+function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine): Readiness {
+  const ageSeconds = feed.state.ageMilliseconds() / 1000
+  const rolledBack = feed.state.rolledBack()
+  const checks = [
+    { name: 'engine', ok: engine.probe(), detail: 'a known allow and a known deny' },
+    {
+      name: 'state',
+      ok: ageSeconds <= config.freshnessSeconds,
+      detail: `confirmed ${ageSeconds.toFixed(1)} s ago, at most ${config.freshnessSeconds} s`,
+    },
+    {
+      name: 'backup',
+      ok: rolledBack === undefined,
+      detail: rolledBack
+        ? `state version ${rolledBack.seen} was seen, the database had ${rolledBack.found}: \`warder state acknowledge\``
+        : 'the database is not older than it was',
+    },
+    { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
+  ]
+  return { ready: checks.every(({ ok }) => ok), checks }
+}
