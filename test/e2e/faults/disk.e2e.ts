@@ -27,9 +27,12 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await stage.warder.remove()
-  if (isRoot) await run('umount', [folder])
-  rmSync(folder, { recursive: true })
+  try {
+    await stage.warder.remove()
+  } finally {
+    if (isRoot) await run('umount', [folder])
+    rmSync(folder, { recursive: true })
+  }
 })
 
 /** As root the small disk is filled to its last byte; others forbid the database to write beyond the first page of a file. */
