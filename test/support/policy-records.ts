@@ -1,8 +1,8 @@
 import type { PolicyRecord, ReadNode, Release, ReleaseHeader } from '#model/release.ts'
 import { type EntityUid, type UidKey, uidKey, type Value } from '#model/value.ts'
 import { compilePolicy } from '#policy/compile/policy-record.ts'
-import type { EntityFacts, Query } from '#policy/port.ts'
 import { assembleRelease } from '#policy/engine/release-index.ts'
+import type { EntityFacts, Query } from '#policy/port.ts'
 
 /** Compiles one policy text, which must carry an `@id`, as a push does. */
 export function policyRecord(text: string): PolicyRecord {
