@@ -1,5 +1,6 @@
 import { cpus, release as kernel } from 'node:os'
 import { count } from '../checks.ts'
+import { describeFailures } from '../load.ts'
 import { commit, renderTable } from '../report.ts'
 import type { Kind } from '../scenario.ts'
 import { canPin } from '../server-process.ts'
@@ -62,6 +63,7 @@ function renderComparison({ kind, size, results, agreed, allowed }: Comparison):
   return [
     `### ${kind}, ${count(size)} policies`,
     `All gave the same decision on ${count(agreed)} requests, ${count(allowed)} of them allowed.`,
+    `Requests without a decision: ${describeFailed(results)}.`,
     renderTable(
       ['', 'decisions/s', 'ratio', 'CPU µs', 'CPU ratio', 'p50 ms', 'p99 ms', 'RSS MiB'],
       results.map((result) => [
@@ -76,4 +78,12 @@ function renderComparison({ kind, size, results, agreed, allowed }: Comparison):
       ]),
     ),
   ]
+}
+
+function describeFailed(results: readonly Result[]): string {
+  const failed = results.filter(({ failures }) =>
+    failures.some((one) => one.late + one.unavailable + one.transport + one.other > 0),
+  )
+  if (failed.length === 0) return 'none'
+  return failed.map(({ name, failures }) => `${name}: ${describeFailures(failures)}`).join('; ')
 }

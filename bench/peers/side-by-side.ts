@@ -1,4 +1,4 @@
-import { closedLoop, describeFailures, openLoop } from '../load.ts'
+import { closedLoop, type Failures, openLoop } from '../load.ts'
 import { median } from '../statistics.ts'
 import { askOnce, type Verdict } from '../wire.ts'
 import type { Contender } from './contender.ts'
@@ -18,6 +18,8 @@ export interface Result {
   readonly p50Milliseconds: number
   readonly p99Milliseconds: number
   readonly memoryMebibytes: number
+  /** Requests of all rounds without a decision. */
+  readonly failures: readonly Failures[]
 }
 
 /** How long a comparison takes. */
@@ -31,6 +33,7 @@ export interface Lengths {
 interface Burst {
   readonly rate: number
   readonly cpuMicroseconds: number
+  readonly failures: Failures
 }
 
 /** Asks every contender the same requests. @throws with the first request on which one answers differently */
@@ -75,6 +78,7 @@ export async function sideBySide(
 }
 
 interface Latency {
+  readonly failures: Failures
   readonly p50Milliseconds: number
   readonly p99Milliseconds: number
 }
@@ -96,6 +100,7 @@ function summarise(
     p50Milliseconds: median(latencies.map(({ p50Milliseconds }) => p50Milliseconds)),
     p99Milliseconds: median(latencies.map(({ p99Milliseconds }) => p99Milliseconds)),
     memoryMebibytes: memoryOf(pid),
+    failures: [...own, ...latencies].map(({ failures }) => failures),
   }
 }
 
@@ -110,13 +115,11 @@ async function warmUp({ target, warmUpRequests }: Contender, milliseconds: numbe
     answers += (await closedLoop(target, milliseconds)).answers
 }
 
-async function burst({ name, pid, calls, target }: Contender, milliseconds: number): Promise<Burst> {
+async function burst({ pid, calls, target }: Contender, milliseconds: number): Promise<Burst> {
   const before = cpuOf(pid)
-  const result = await closedLoop(target, milliseconds)
-  const { answers, failed, failures, seconds } = result
-  if (failed > 0) throw new Error(`${name}: ${describeFailures([failures])}`)
+  const { answers, failures, seconds } = await closedLoop(target, milliseconds)
   const decisions = answers / calls
-  return { rate: decisions / seconds, cpuMicroseconds: (cpuOf(pid) - before) / decisions }
+  return { rate: decisions / seconds, cpuMicroseconds: (cpuOf(pid) - before) / decisions, failures }
 }
 
 function halfLoad({ calls, target }: Contender, rate: number, milliseconds: number): Promise<Latency> {
