@@ -16,7 +16,7 @@ interface HeaderRow {
 }
 
 /** Policies per batch: parsing more at once would hold up decisions. */
-const READ_BATCH = 200
+const READ_BATCH = 50
 
 /** Stores a release in one transaction, without activating it. Readers see all of it or nothing. */
 export async function pushRelease(
