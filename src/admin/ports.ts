@@ -163,5 +163,5 @@ export interface Page {
   readonly after?: string
 }
 
-/** Policies of a release in ordinal order, in batches small enough never to stall the loop (about 200). */
+/** Policies of a release in ordinal order, in batches small enough never to stall the loop (about 50). */
 export type ReadPolicies = (tenant: TenantId, release: ReleaseId) => AsyncIterable<readonly PolicyRecord[]>
