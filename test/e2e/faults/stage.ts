@@ -61,7 +61,8 @@ export function notLoggedOnce(
   const rows = new Map<string, LoggedDecision[]>()
   for (const row of logged) rows.set(row.id, [...(rows.get(row.id) ?? []), row])
   return outcomes.filter(({ kind, decisionId }) => {
-    if (decisionId === undefined || kind === 'log.unavailable') return false
+    // These two say themselves that the log did not take them: what was allowed is what must be there.
+    if (decisionId === undefined || kind === 'log.unavailable' || kind === 'log.overflow') return false
     const [row, ...more] = rows.get(decisionId) ?? []
     return row === undefined || more.length > 0 || (row.decision === 'allow') !== (kind === 'allow')
   })
