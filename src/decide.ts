@@ -114,6 +114,8 @@ function stopped(stop: Stop, tenant?: TenantState, identity?: VerifiedIdentity):
     advice: [],
     expiresAt: undefined,
     trace: stop.detail === undefined ? {} : { detail: stop.detail },
+    ...(stop.challenge !== undefined && { challenge: stop.challenge }),
+    ...(stop.retryAfterSeconds !== undefined && { retryAfterSeconds: stop.retryAfterSeconds }),
   }
   return { judgement, ...(tenant !== undefined && { tenant }), ...(identity !== undefined && { identity }) }
 }
@@ -157,6 +159,9 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
     stateVersion: tenant?.version ?? 0,
     decidedAt: request.now,
     expiresAt: judgement.expiresAt,
+    ...(judgement.challenge !== undefined && { challenge: judgement.challenge }),
+    ...(judgement.retryAfterSeconds !== undefined && { retryAfterSeconds: judgement.retryAfterSeconds }),
+    ...(identity?.nonce !== undefined && { proofNonce: identity.nonce }),
   }
 }
 

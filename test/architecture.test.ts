@@ -7,15 +7,42 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   model: ['lib'],
   identity: ['model', 'lib'],
   guards: ['model', 'lib'],
+  delegation: ['model', 'lib'],
+  revocation: ['model', 'lib'],
+  signals: ['model', 'lib', 'identity', 'revocation'],
   policy: ['model', 'lib'],
   'decision-log': ['model', 'lib'],
   registry: ['model', 'lib'],
   telemetry: ['model', 'lib'],
   gateways: ['model', 'lib'],
-  admin: ['model', 'lib', 'registry', 'policy', 'identity'],
-  store: ['model', 'lib', 'identity', 'guards', 'policy', 'decision-log', 'registry', 'admin'],
-  http: ['model', 'lib', 'gateways', 'decision-log', 'admin'],
-  cli: ['model', 'lib', 'identity', 'policy', 'decision-log', 'registry', 'admin', 'store'],
+  admin: ['model', 'lib', 'registry', 'policy', 'identity', 'delegation', 'revocation', 'signals'],
+  store: [
+    'model',
+    'lib',
+    'identity',
+    'guards',
+    'delegation',
+    'revocation',
+    'signals',
+    'policy',
+    'decision-log',
+    'registry',
+    'admin',
+  ],
+  http: ['model', 'lib', 'gateways', 'decision-log', 'admin', 'revocation', 'signals'],
+  cli: [
+    'model',
+    'lib',
+    'identity',
+    'delegation',
+    'revocation',
+    'signals',
+    'policy',
+    'decision-log',
+    'registry',
+    'admin',
+    'store',
+  ],
 }
 
 /** Packages that only these folders (or files directly in src/) may touch. */
@@ -72,7 +99,7 @@ describe('dependencies point inward', () => {
   )
 
   test('only wire.ts sees the implementations; decide.ts sees the steps', () => {
-    const steps = ['model', 'lib', 'identity', 'guards', 'policy', 'decision-log']
+    const steps = ['model', 'lib', 'identity', 'guards', 'delegation', 'revocation', 'policy', 'decision-log']
     const wrong = importsOf('src/decide.ts').filter(
       (specifier) => !steps.includes(/^#([^/]+)\//.exec(specifier)?.[1] ?? ''),
     )

@@ -1,4 +1,5 @@
 import type { EpochSeconds } from '#lib/clock.ts'
+import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
 import type { Advice, Obligation } from '#model/obligation.ts'
 import type { Provenance } from '#model/provenance.ts'
@@ -12,6 +13,8 @@ export interface Judgement {
   /** Latest instant at which an allow may still be used; undefined where nothing limits it. */
   readonly expiresAt: EpochSeconds | undefined
   readonly trace: JudgementTrace
+  readonly challenge?: Challenge
+  readonly retryAfterSeconds?: number
 }
 
 /** What the log keeps beside the answer. Never contains secrets. */

@@ -1,4 +1,5 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
+import type { Challenge } from '#model/challenge.ts'
 import type { DecisionId, ReleaseId, TenantId } from '#model/ids.ts'
 import type { Advice, Obligation } from '#model/obligation.ts'
 import type { ReasonCode } from '#model/reasons.ts'
@@ -28,4 +29,9 @@ export interface Decision {
   readonly decidedAt: EpochMilliseconds
   /** Until when an allow may be reused; undefined on a deny. */
   readonly expiresAt: EpochSeconds | undefined
+  /** What a client must bring to be answered otherwise. */
+  readonly challenge?: Challenge
+  readonly retryAfterSeconds?: number
+  /** Nonce for the client's next proof (RFC 9449 section 8.2), on allow and deny. */
+  readonly proofNonce?: string
 }

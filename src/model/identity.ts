@@ -1,4 +1,5 @@
 import type { EpochSeconds } from '#lib/clock.ts'
+import type { Challenge } from '#model/challenge.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Provenance } from '#model/provenance.ts'
 import type { ReasonCode } from '#model/reasons.ts'
@@ -26,9 +27,45 @@ export interface VerifiedToken {
   readonly expiresAt: EpochSeconds
   readonly issuedAt: EpochSeconds | undefined
   readonly scopes: readonly string[]
+  /** Session at the issuer (`sid`); whoever ends it ends every token of it. */
+  readonly session?: string | undefined
+  /** Key of the issuer that signed it (`kid`). */
+  readonly keyId?: string | undefined
+  /** SHA-256 (base64url) of the signing input; stable when only the signature differs. */
+  readonly fingerprint?: string | undefined
+  /** Key that the token is bound to (RFC 9449 `jkt`, RFC 8705 `x5t#S256`), base64url. */
+  readonly boundTo?: { readonly jkt?: string; readonly x5t?: string } | undefined
+  /** Authentication of the user: class, methods, instant (RFC 9470). */
+  readonly authentication?:
+    | {
+        readonly acr?: string
+        readonly amr?: readonly string[]
+        readonly at?: EpochSeconds
+      }
+    | undefined
+  /** Rich authorization (RFC 9396), a ceiling of what may be done; each entry has a string `type`. */
+  readonly authorizationDetails?: readonly JsonObject[] | undefined
   /** Software that obtained the token, where it is not the agent itself because `act` names that; it can only deny. */
   readonly client?: string | undefined
 }
+
+/** Software that proved with a key or certificate of its own that it presents the token. */
+export interface Presenter {
+  readonly proof: 'none' | 'dpop' | 'mtls' | 'wpt' | 'http-signature'
+  /** Thumbprint of the key: RFC 7638 SHA-256, or SHA-256 of the certificate; base64url. */
+  readonly thumbprint?: string
+  readonly certificate?: {
+    readonly serial: string
+    readonly issuer: string
+    /** URI SAN that is a SPIFFE ID. */
+    readonly spiffeId?: string
+  }
+  /** Workload that a WIT or SVID names (`spiffe://...`, `wimse://...`). */
+  readonly workload?: string
+}
+
+/** How well a delegation chain is proven (docs/identity.md). */
+export type ChainEvidence = 'none' | 'declared' | 'token' | 'registered' | 'proven'
 
 /** Who is asking, after verification. */
 export interface VerifiedIdentity {
@@ -44,8 +81,16 @@ export interface VerifiedIdentity {
     readonly source: 'token' | 'gateway' | 'none'
     /** All actors, outermost first; inner ones can only deny. */
     readonly chain: readonly Actor[]
+    /** Undefined: `none` without a chain, `declared` from a gateway, `token` from a token. */
+    readonly evidence?: ChainEvidence
+    /** Delegation grants that this chain rests on; revoking one ends it. */
+    readonly grants?: readonly string[]
   }
   readonly token: VerifiedToken | undefined
+  /** Undefined: whoever holds the token can present it. */
+  readonly presenter?: Presenter | undefined
+  /** For the answer's headers: the nonce of the next proof. */
+  readonly nonce?: string | undefined
 }
 
 /** Why a step before policy said no. `detail` goes to the log only. */
@@ -53,4 +98,7 @@ export interface Stop {
   readonly code: ReasonCode
   readonly message: string
   readonly detail?: string
+  readonly challenge?: Challenge
+  /** When asking again can help, in seconds. */
+  readonly retryAfterSeconds?: number
 }

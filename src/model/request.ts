@@ -29,6 +29,24 @@ export interface Credential {
   readonly value: string
 }
 
+/** How a gateway told us its client's certificate. */
+export type CertificateSource = 'tls' | 'envoy' | 'xfcc' | 'nginx' | 'rfc9440'
+
+/** What came beside the access token to prove who presents it. Header values verbatim, duplicates kept; nothing is verified. */
+export interface Proofs {
+  /** RFC 9449 `DPoP` headers. */
+  readonly dpop: readonly string[]
+  /** Client certificate as the gateway passed it on. */
+  readonly certificate?: { readonly source: CertificateSource; readonly value: string }
+  /** WIMSE `Workload-Identity-Token` and `Workload-Proof-Token`. */
+  readonly workloadToken: readonly string[]
+  readonly workloadProof: readonly string[]
+  /** `Txn-Token`. */
+  readonly transactionToken: readonly string[]
+  /** RFC 9421: all headers that a signature can cover, name in lower case and value, in order. Undefined where unknown. */
+  readonly signedHeaders?: readonly (readonly [string, string])[]
+}
+
 /** What every gateway dialect is translated into: everything in it is claimed, nothing is believed yet. */
 export interface AuthorizationRequest {
   readonly dialect: Dialect
@@ -45,13 +63,20 @@ export interface AuthorizationRequest {
   /** AuthZEN subject verbatim: the only party of a tenant with its own vocabulary. */
   readonly subject: EntityClaim | undefined
   readonly credentials: readonly Credential[]
+  readonly proofs?: Proofs
   /** Identity headers that arrived in a header dialect (name in lower case and value): claims like the fields above. */
   readonly identityHeaders: readonly (readonly [string, string])[]
   /** Tool id `server/tool`, or undefined where `route` or the AuthZEN action decides. */
   readonly tool: string | undefined
   /** HTTP call that a header dialect saw: method in upper case, raw path without query. */
   readonly route:
-    | { readonly method: string; readonly path: string; readonly host: string | undefined }
+    | {
+        readonly method: string
+        readonly path: string
+        readonly host: string | undefined
+        /** Query as sent, with `?`; empty without one. */
+        readonly query?: string
+      }
     | undefined
   readonly action: { readonly name: string; readonly properties: JsonObject } | undefined
   /** Data object; undefined means the tool itself is the resource. */

@@ -1,9 +1,12 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { Delegations } from '#model/delegation.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { RegistrySnapshot } from '#model/registry.ts'
 import type { Release } from '#model/release.ts'
+import type { Revocations } from '#model/revocation.ts'
+import type { TenantRules } from '#model/tenant-rules.ts'
 
 /** Everything a decision for one tenant reads, at one version. Immutable; replaced as a whole when something changes. */
 export interface TenantState {
@@ -16,6 +19,11 @@ export interface TenantState {
   readonly issuers: readonly Issuer[]
   /** Names of arguments and properties whose values the log masks in addition. Default: none. */
   readonly maskFields?: ReadonlySet<string>
+  /** Undefined: nothing is revoked. */
+  readonly revocations?: Revocations
+  /** Undefined: nothing is registered, and nothing is demanded. */
+  readonly delegations?: Delegations
+  readonly rules?: TenantRules
 }
 
 /** A database that is older than it was: a backup came back, and what was revoked since may be valid in it. */

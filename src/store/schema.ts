@@ -40,6 +40,8 @@ export const tenants = warder.table(
     retentionDays: integer('retention_days'),
     /** Names of arguments and properties whose values the log masks, beside those that are masked everywhere. */
     maskFields: json('mask_fields'),
+    /** What the tenant demands of every call (model/tenant-rules.ts); null: nothing. */
+    rules: json('rules'),
   },
   (table) => [
     index('tenants_state_version').on(table.stateVersion),
@@ -59,6 +61,8 @@ export const gateways = warder.table(
     asserts: json('asserts'),
     userOnly: boolean('user_only').notNull(),
     obligations: json('obligations'),
+    /** External URL, certificate source and the like (model/gateway.ts); null: none. */
+    settings: json('settings'),
     createdAt: instant('created_at').notNull().defaultNow(),
     revokedAt: instant('revoked_at'),
   },

@@ -1,9 +1,10 @@
-import type { AssertionKind, Gateway } from '#model/gateway.ts'
+import type { AssertionKind, Gateway, GatewaySettings } from '#model/gateway.ts'
 import type { GatewayId, ReleaseId, TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, Release, ReleaseHeader } from '#model/release.ts'
+import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
 import type { Sql, Transaction } from './connections.ts'
 import { type EntityRow, toEntity } from './entities.ts'
@@ -40,6 +41,7 @@ export interface LoadedTenant {
   readonly broken: { readonly id: ReleaseId; readonly cause: unknown } | undefined
   readonly issuers: readonly Issuer[]
   readonly maskFields: ReadonlySet<string>
+  readonly rules: TenantRules
   /** By key hash. */
   readonly gateways: ReadonlyMap<string, KeyedGateway>
 }
@@ -58,8 +60,10 @@ export async function loadTenant(
   assembly: Assembly,
 ): Promise<LoadedTenant | undefined> {
   return await sql.begin('isolation level repeatable read read only', async (transaction) => {
-    const [row] = await transaction<{ version: string; mask_fields: readonly string[] | null }[]>`
-      select state_version::text as version, mask_fields from tenants where tenant = ${tenant}`
+    const [row] = await transaction<
+      { version: string; mask_fields: readonly string[] | null; rules: TenantRules | null }[]
+    >`
+      select state_version::text as version, mask_fields, rules from tenants where tenant = ${tenant}`
     if (row === undefined) return undefined
     const registry = await loadEntities(transaction, tenant, before, assembly)
     const issuers = await transaction<{ record: Issuer }[]>`
@@ -72,6 +76,7 @@ export async function loadTenant(
       ...(await loadRelease(transaction, tenant, before, assembly)),
       issuers: issuers.map(({ record }) => parseIssuer(record)),
       maskFields: new Set(row.mask_fields),
+      rules: row.rules ?? {},
       gateways,
     }
   })
@@ -123,6 +128,7 @@ interface KeyRow {
   readonly asserts: readonly AssertionKind[] | null
   readonly user_only: boolean
   readonly obligations: readonly ObligationType[] | null
+  readonly settings: GatewaySettings | null
 }
 
 async function loadGateways(
@@ -131,7 +137,7 @@ async function loadGateways(
 ): Promise<ReadonlyMap<string, KeyedGateway>> {
   const rows = await transaction<KeyRow[]>`
     select k.hash, (extract(epoch from k.expires_at) * 1000)::text as expires_at,
-      g.id, g.name, g.asserts, g.user_only, g.obligations
+      g.id, g.name, g.asserts, g.user_only, g.obligations, g.settings
     from gateways g join gateway_keys k on k.tenant = g.tenant and k.gateway = g.id
     where g.tenant = ${tenant} and g.revoked_at is null and k.revoked_at is null`
   return new Map(
@@ -143,6 +149,7 @@ async function loadGateways(
         asserts: row.asserts === null ? undefined : new Set(row.asserts),
         userOnly: row.user_only,
         obligations: row.obligations === null ? undefined : new Set(row.obligations),
+        ...(row.settings !== null && { settings: row.settings }),
       }
       const expiresAt = row.expires_at === null ? Number.POSITIVE_INFINITY : Number(row.expires_at)
       return [row.hash, { gateway, expiresAt }]

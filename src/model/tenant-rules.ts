@@ -1,0 +1,27 @@
+/** Risk tiers of tools, least first; an unclassified tool counts as critical. */
+export type RiskTier = 'low' | 'medium' | 'high' | 'critical' | 'unclassified'
+
+/** What a tenant demands of every call, beside its policies. Stored as one JSON object in `tenants.rules`. */
+export interface TenantRules {
+  /** Which calls need a token bound to a key: none, all, or those of tools at least this risky. Default `none`. */
+  readonly proofOfPossession?: 'none' | 'all' | 'medium' | 'high' | 'critical'
+  /** Whether DPoP proofs must carry a nonce of ours. Default false. */
+  readonly proofNonce?: boolean
+  /** Scopes that a call needs, by tool id or action group (`readTools`, ...); all of a list. */
+  readonly scopes?: { readonly [tool: string]: readonly string[] }
+  /** Longest delegation chain, 1 to 8. Default 4. */
+  readonly chainDepthMax?: number
+  /** Whether acting for a user or agent needs a registered grant. Default false. */
+  readonly grantsRequired?: boolean
+  /** Least evidence of a chain. Default `token` behind header dialects, `declared` elsewhere. */
+  readonly chainEvidenceMin?: 'declared' | 'token' | 'registered' | 'proven'
+  /** Which issuer may name actors of which other issuer's namespace. Default: its own, and those of the tenant's issuers. */
+  readonly actorIssuers?: { readonly [issuer: string]: readonly string[] }
+  /** Circuit breaker for each agent: trips at this share of denials (0 to 1) over at least `minimum` decisions in the window. */
+  readonly breaker?: {
+    readonly denyShare: number
+    readonly minimum: number
+    readonly windowSeconds: number
+    readonly openSeconds: number
+  }
+}
