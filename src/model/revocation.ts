@@ -29,8 +29,33 @@ export interface Dependency {
   readonly id: string
 }
 
+/** Every kind, in the order of the documentation. */
+export const REVOCATION_KINDS: readonly RevocationKind[] = [
+  'token',
+  'subject',
+  'agent',
+  'blueprint',
+  'client',
+  'session',
+  'grant',
+  'edge',
+  'key',
+  'certificate',
+  'task',
+  'tool',
+  'issuer',
+  'tenant',
+  'everything',
+]
+
+/** Who set a revocation: an administrator, a signal of another system, or a circuit breaker. */
+export type RevocationSource = 'admin' | 'signal' | 'breaker'
+
 /** A revocation or a kill switch in force. */
 export interface Revocation extends Dependency {
+  /** Names this revocation itself (UUID); what is lifted is named by it. */
+  readonly revocation: string
+  readonly source: RevocationSource
   /** `deny` for good, `kill` until lifted by a second person, `breaker` until its end. */
   readonly mode: 'deny' | 'kill' | 'breaker'
   /** Only tokens issued before this are stopped: a new token is good again. Undefined: all. */
