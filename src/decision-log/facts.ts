@@ -58,7 +58,10 @@ function requestFacts(
       mask.json([...header], 'identity_headers', report),
     ),
     tool: request.tool === undefined ? undefined : mask.json(request.tool, 'tool', report),
-    route: route && masked(jsonObject({ ...route }), 'route'),
+    // The query stays out: no policy reads it, and people put secrets there.
+    route: route && masked(jsonObject({ method: route.method, path: route.path, host: route.host }), 'route'),
+    protocol_effect: request.protocolEffect,
+    arguments_unknown: request.argumentsUnknown,
     action: action && {
       name: mask.json(action.name, 'action.name', report),
       properties: mask.json(action.properties, 'action.properties', report, maskFields),

@@ -24,6 +24,7 @@ export const warderContextSchema = nativeRequestSchema
     risk: true,
     declared: true,
     credentials: true,
+    proofs: true,
   })
   .strict()
   .meta({ id: 'WarderContext' })

@@ -15,7 +15,9 @@ import { toolOf } from './authzen-tool.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { readJsonBody } from './json-body.ts'
+import { credentialsOf } from './native.ts'
 import { nativeFields } from './native-schema.ts'
+import { proofsOfFields } from './proof-fields.ts'
 import { fromSchemaError } from './schema-error.ts'
 import type { GatewayDialect, ItemAnswer, WireRequest, WireResponse } from './wire.ts'
 
@@ -75,7 +77,14 @@ function readEvaluation(
   if (!parties.ok) return parties
   const tool = toolOf(parsed.data.action.name, parsed.data.resource)
   if (!tool.ok) return tool
-  const named = { ...parties.value, subject, tool: tool.value }
+  const proofs = proofsOfFields(extension.value.proofs)
+  if (!proofs.ok) return proofs
+  const named = {
+    ...parties.value,
+    subject,
+    tool: tool.value,
+    ...(proofs.value !== undefined && { proofs: proofs.value, batch: wire }),
+  }
   return success(toRequest(parsed.data, named, context, extension.value, wire, now))
 }
 
@@ -90,13 +99,12 @@ function readExtension(value: Json | undefined): Result<WarderContext, Malformed
 
 function toRequest(
   { action, resource }: Evaluation,
-  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'subject' | 'tool'>,
+  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'subject' | 'tool' | 'proofs' | 'batch'>,
   context: JsonObject,
   extension: WarderContext,
   wire: WireRequest,
   now: EpochMilliseconds,
 ): AuthorizationRequest {
-  const token = extension.credentials?.access_token
   const { risk } = extension
   return {
     dialect: 'authzen',
@@ -105,7 +113,7 @@ function toRequest(
     traceparent: traceparentOf(wire.rawHeaders),
     tenant: extension.tenant,
     ...named,
-    credentials: token === undefined ? [] : [{ scheme: 'bearer', value: token }],
+    credentials: credentialsOf(extension),
     identityHeaders: [],
     route: undefined,
     action: { name: action.name, properties: action.properties ?? NO_PROPERTIES },

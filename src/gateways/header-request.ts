@@ -12,6 +12,7 @@ import {
   requestIdOf,
   traceparentOf,
 } from './headers.ts'
+import { proofsOf } from './proof-headers.ts'
 import { readRawPath } from './raw-path.ts'
 import type { ReadRequest, WireRequest } from './wire.ts'
 
@@ -43,6 +44,9 @@ export function readHeaderRequest(
   if (!path.ok) return path
   const credentials = credentialsOf(headers)
   if (!credentials.ok) return credentials
+  const proofs = proofsOf(headers, wire.rawHeaders)
+  if (!proofs.ok) return proofs
+  const query = call.rawTarget.slice(path.value.length)
   const request: AuthorizationRequest = {
     dialect,
     now,
@@ -53,9 +57,16 @@ export function readHeaderRequest(
     user: undefined,
     subject: undefined,
     credentials: credentials.value,
+    ...(proofs.value !== undefined && { proofs: proofs.value }),
     identityHeaders: identityHeadersOf(headers),
     tool: undefined,
-    route: { method: call.method, path: path.value, host: call.host?.toLowerCase() },
+    route: {
+      method: call.method,
+      path: path.value,
+      host: call.host?.toLowerCase(),
+      ...(query !== '' && { query }),
+    },
+    original: { body: wire.body.length === 0 ? undefined : wire.body, headers: protocolHeaders(wire) },
     action: undefined,
     resource: undefined,
     arguments: undefined,
@@ -66,6 +77,16 @@ export function readHeaderRequest(
     supportedObligations: undefined,
   }
   return success({ requests: [request], semantic: 'single', itemErrors: new Map() })
+}
+
+/** Headers that repeat what a message of MCP or A2A says; aliases with `_` too, since some servers read them as these. */
+function protocolHeaders({ rawHeaders }: WireRequest): readonly (readonly [string, string])[] {
+  const found: (readonly [string, string])[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase()
+    if (/^(?:mcp|a2a)[-_]/.test(name)) found.push([name, rawHeaders[i + 1] ?? ''])
+  }
+  return found
 }
 
 function checkCall({ method, host }: OriginalCall): Malformed | undefined {

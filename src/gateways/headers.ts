@@ -1,5 +1,6 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Credential, Malformed } from '#model/request.ts'
+import { isProofHeader } from './proof-headers.ts'
 
 /** Headers by lower-case name with every value in order; made from the raw list so that no duplicate is lost. */
 export type HeaderMap = ReadonlyMap<string, readonly string[]>
@@ -79,7 +80,8 @@ export function traceparentOf(rawHeaders: readonly string[]): string | undefined
 export function checkHeaders(headers: HeaderMap): Malformed | undefined {
   for (const [name, values] of headers) {
     const canonical = name.replaceAll('_', '-')
-    const isOurs = canonical.startsWith('x-warder-') || canonical.startsWith('x-forwarded-')
+    const isOurs =
+      canonical.startsWith('x-warder-') || canonical.startsWith('x-forwarded-') || isProofHeader(canonical)
     if (isOurs && canonical !== name) return conflict(`a header is an alias of \`${shownName(canonical)}\``)
     if (name.startsWith('x-warder-') && !KNOWN_HEADERS.has(name))
       return conflict(`\`${shownName(name)}\` is no header of Warder's, and nobody else may use the prefix`)

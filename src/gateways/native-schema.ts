@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { JsonObject } from '#model/value.ts'
+import { proofsSchema } from './proof-fields.ts'
 
 /** Most items in one batch. */
 export const BATCH_ITEMS_MAX = 100
@@ -83,9 +84,16 @@ export const nativeRequestSchema = z
     context: object('Facts about the environment, from the gateway.').optional(),
     declared: object('What the agent says about itself. Can only restrict.').optional(),
     credentials: z
-      .strictObject({ access_token: text('The access token that came with the call.', 65_536).optional() })
+      .strictObject({
+        access_token: text('The access token that came with the call.', 65_536).optional(),
+        token_type: z
+          .enum(['Bearer', 'DPoP'], 'must be Bearer or DPoP')
+          .describe('Scheme under which it came. Default Bearer.')
+          .optional(),
+      })
       .describe('Verified here; never logged.')
       .optional(),
+    proofs: proofsSchema.optional(),
     request: z
       .strictObject({
         id: z
@@ -126,6 +134,9 @@ const FIELDS: { readonly [name: string]: readonly string[] } = {
   task: ['id', 'goal'],
   session: ['id'],
   risk: ['score', 'declared'],
-  credentials: ['access_token'],
+  credentials: ['access_token', 'token_type'],
+  proofs: Object.keys(proofsSchema.shape),
+  call: ['method', 'path', 'host'],
+  certificate: ['source', 'value', 'chain', 'verified'],
   request: ['id'],
 }

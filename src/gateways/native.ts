@@ -3,11 +3,13 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { Decision } from '#model/decision.ts'
 import type { AuthorizationRequest, Credential, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
+import { isJsonObject } from '#protocols/strict-json.ts'
 import { toolOf as toolOfResource } from './authzen-tool.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
-import { isJsonObject, readJsonBody } from './json-body.ts'
+import { readJsonBody } from './json-body.ts'
 import { BATCH_ITEMS_MAX, type NativeRequest, nativeFields, nativeRequestSchema } from './native-schema.ts'
+import { proofsOfFields } from './proof-fields.ts'
 import { fromSchemaError, pathText } from './schema-error.ts'
 import type { GatewayDialect, ItemAnswer, ReadRequest, WireRequest, WireResponse } from './wire.ts'
 
@@ -97,6 +99,8 @@ function readItem(
     return malformed('request.missing_field', '`tool` is required (or `action` for one that is no tool)')
   const tool = toolOf(body)
   if (!tool.ok) return tool
+  const proofs = proofsOfFields(body.proofs)
+  if (!proofs.ok) return proofs
   return success({
     dialect: 'native',
     now,
@@ -107,6 +111,7 @@ function readItem(
     user: partyOf(body.user),
     subject: undefined,
     credentials: credentialsOf(body),
+    ...(proofs.value !== undefined && { proofs: proofs.value, batch: wire }),
     identityHeaders: [],
     tool: tool.value,
     route: undefined,
@@ -148,9 +153,11 @@ function actionOf({ action }: NativeRequest): AuthorizationRequest['action'] {
   return { name: action.name, properties: action.properties ?? NO_PROPERTIES }
 }
 
-function credentialsOf({ credentials }: NativeRequest): readonly Credential[] {
+/** The access token of a gateway's body under its scheme. */
+export function credentialsOf({ credentials }: Pick<NativeRequest, 'credentials'>): readonly Credential[] {
   const token = credentials?.access_token
-  return token === undefined ? [] : [{ scheme: 'bearer', value: token }]
+  const scheme = credentials?.token_type === 'DPoP' ? 'dpop' : 'bearer'
+  return token === undefined ? [] : [{ scheme, value: token }]
 }
 
 function answerOf(item: ItemAnswer): Json {

@@ -32,12 +32,32 @@ export interface Credential {
 /** How a gateway told us its client's certificate. */
 export type CertificateSource = 'tls' | 'envoy' | 'xfcc' | 'nginx' | 'rfc9440'
 
+/** A client certificate in the form of its source; nothing in it is verified. */
+export interface PassedCertificate {
+  readonly source: CertificateSource
+  readonly value: string
+  /** Intermediates, where the source sends them apart (RFC 9440 `Client-Cert-Chain`). */
+  readonly chain?: string
+  /** What the gateway's own check of the chain said (nginx `$ssl_client_verify`). */
+  readonly verified?: string
+}
+
+/** An HTTP call: method in upper case, raw path without query, host without scheme, query with `?` (undefined without one). */
+export interface HttpCall {
+  readonly method: string
+  readonly path: string
+  readonly host: string | undefined
+  readonly query?: string
+}
+
 /** What came beside the access token to prove who presents it. Header values verbatim, duplicates kept; nothing is verified. */
 export interface Proofs {
+  /** The HTTP call that the proofs are about, where `route` does not say it: a gateway's body can. */
+  readonly call?: HttpCall
   /** RFC 9449 `DPoP` headers. */
   readonly dpop: readonly string[]
-  /** Client certificate as the gateway passed it on. */
-  readonly certificate?: { readonly source: CertificateSource; readonly value: string }
+  /** Client certificates as they were passed on, at most one for each source. */
+  readonly certificates: readonly PassedCertificate[]
   /** WIMSE `Workload-Identity-Token` and `Workload-Proof-Token`. */
   readonly workloadToken: readonly string[]
   readonly workloadProof: readonly string[]
@@ -64,20 +84,23 @@ export interface AuthorizationRequest {
   readonly subject: EntityClaim | undefined
   readonly credentials: readonly Credential[]
   readonly proofs?: Proofs
+  /** The same object for all questions of one batch: they share its proofs. Undefined: this question is alone. */
+  readonly batch?: object
   /** Identity headers that arrived in a header dialect (name in lower case and value): claims like the fields above. */
   readonly identityHeaders: readonly (readonly [string, string])[]
   /** Tool id `server/tool`, or undefined where `route` or the AuthZEN action decides. */
   readonly tool: string | undefined
   /** HTTP call that a header dialect saw: method in upper case, raw path without query. */
-  readonly route:
-    | {
-        readonly method: string
-        readonly path: string
-        readonly host: string | undefined
-        /** Query as sent, with `?`; empty without one. */
-        readonly query?: string
-      }
-    | undefined
+  readonly route: HttpCall | undefined
+  /** The original HTTP call as far as the gateway passes it on: body (undefined: none was passed) and the protocol's headers. */
+  readonly original?: {
+    readonly body: Uint8Array | undefined
+    readonly headers: readonly (readonly [string, string])[]
+  }
+  /** Set when a message was read (src/protocols): what a protocol method does that is registered nowhere. */
+  readonly protocolEffect?: 'read' | 'write'
+  /** Set when only headers named the tool: policies that read arguments can't be asked. */
+  readonly argumentsUnknown?: true
   readonly action: { readonly name: string; readonly properties: JsonObject } | undefined
   /** Data object; undefined means the tool itself is the resource. */
   readonly resource: EntityClaim | undefined

@@ -36,7 +36,12 @@ describe('the original call', () => {
     ],
   ] as const)('is read from %s', (_name, headers, host) => {
     const found = read(headers)
-    expect(found.ok && found.value.requests[0]?.route).toEqual({ method: 'GET', path: '/todos', host })
+    expect(found.ok && found.value.requests[0]?.route).toEqual({
+      method: 'GET',
+      path: '/todos',
+      host,
+      query: '?x=1',
+    })
   })
 
   test('credentials and identity headers are claims', () => {
