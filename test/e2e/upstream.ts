@@ -13,6 +13,8 @@ export interface Upstream {
   readonly received: readonly Received[]
   /** The newest request. @throws when there was none */
   last(): Received
+  /** How many of the requests came with their whole body. */
+  complete(): number
   forget(): void
   close(): Promise<void>
 }
@@ -20,10 +22,15 @@ export interface Upstream {
 /** Starts the API on a free port. */
 export async function startUpstream(): Promise<Upstream> {
   const received: Received[] = []
+  let complete = 0
   const server = createServer((incoming, outgoing) => {
     const headers = Object.entries(incoming.headers).map(([name, value]) => [name, String(value)])
     const { method = '', url = '' } = incoming
     received.push({ method, url, headers: Object.fromEntries(headers) })
+    incoming.on('end', () => {
+      complete++
+    })
+    incoming.on('error', () => undefined)
     incoming.resume()
     outgoing.writeHead(200, { 'content-type': 'application/json' })
     outgoing.end('{"from":"api"}')
@@ -39,8 +46,10 @@ export async function startUpstream(): Promise<Upstream> {
       if (last === undefined) throw new Error('the API got no request')
       return last
     },
+    complete: () => complete,
     forget() {
       received.length = 0
+      complete = 0
     },
     async close() {
       server.closeAllConnections()
