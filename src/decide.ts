@@ -3,6 +3,7 @@ import type { Mask } from '#decision-log/mask.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
 import { guardAfter } from '#guards/after.ts'
 import { guardBefore } from '#guards/before.ts'
+import { guardRevoked, guardStopped } from '#guards/revoked.ts'
 import { mayAssert } from '#identity/assertion.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -17,6 +18,9 @@ import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
+import type { Breakers } from '#revocation/breakers.ts'
+import { countOutcome } from '#revocation/count-outcome.ts'
+import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
 
 /** The steps of a decision, wired once (src/wire.ts). */
 export interface Steps {
@@ -25,6 +29,8 @@ export interface Steps {
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
   readonly judgePolicy: JudgePolicy
+  /** Undefined: no agent is stopped for its denials. */
+  readonly breakers?: Breakers
   readonly log: Pick<LogWriter, 'write'>
   readonly mask: Mask
   /** Told about every exception that became a deny; the message stays inside. */
@@ -44,6 +50,7 @@ export function createDecider(steps: Steps): Decider {
     async decide(request, gateway) {
       const startedAt = performance.now()
       const judged = await judgeSafely(steps, request, gateway)
+      countOutcome(steps.breakers, judged, request.now)
       return await record(steps, { request, gateway, judged, startedAt })
     },
     async refuse(malformed, gateway, dialect, requestId) {
@@ -68,6 +75,8 @@ async function judge(
   if (before !== undefined) return stopped(before)
   const tenant = steps.state.tenant(gateway.tenant)
   if (tenant === undefined) return stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] })
+  const stop = guardStopped(placesOf(request, tenant), tenant.revocations, request.now)
+  if (stop !== undefined) return stopped(stop, tenant)
 
   const verified = await steps.verify(request, gateway, tenant)
   // INVARIANT: everything below is decided on the state as it is now. Fetching an issuer's keys takes as long as the issuer
@@ -79,6 +88,8 @@ async function judge(
   }
   if (!verified.ok) return stopped(verified.failure, tenant)
   const identity = verified.value
+  const revoked = judgeRevoked(steps, request, identity, tenant)
+  if (revoked !== undefined) return stopped(revoked, tenant, identity)
 
   const { release, registry } = tenant
   if (release === undefined) {
@@ -93,6 +104,21 @@ async function judge(
   }
   const judgement = steps.judgePolicy({ request, identity, gateway, registry, release, trusts })
   return { judgement, identity, tenant }
+}
+
+/** Step 8: whatever the call hangs on, revoked in the database or by a breaker that opened here. */
+function judgeRevoked(
+  steps: Steps,
+  request: AuthorizationRequest,
+  identity: VerifiedIdentity,
+  tenant: TenantState,
+): Stop | undefined {
+  const dependencies = dependenciesOf(identity, request, tenant)
+  const issuedAt = identity.token?.issuedAt
+  return (
+    guardRevoked(dependencies, tenant.revocations, request.now, issuedAt) ??
+    guardRevoked(dependencies, steps.breakers?.of(tenant.id), request.now, issuedAt)
+  )
 }
 
 /** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */
