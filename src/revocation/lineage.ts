@@ -21,22 +21,25 @@ export function lineageOf(agent: string, registry: RegistrySnapshot): Lineage {
   const blueprints = new Set<string>()
   const waiting = [agent]
   for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
-    const uid = { type: AGENT, id }
-    const stored = registry.find(uid)
-    if (stored === undefined) continue
-    for (const name of namesOf(stored.attrs['blueprint'])) blueprints.add(name)
-    const above = namesOf(stored.attrs['spawnedBy'])
-    for (const ancestor of registry.ancestors(uid)) {
-      if (ancestor.type === BLUEPRINT) blueprints.add(ancestor.id)
-      if (ancestor.type === AGENT) above.push(ancestor.id)
-    }
-    for (const parent of above) {
-      if (parent === agent || parents.has(parent)) continue
-      parents.add(parent)
-      waiting.push(parent)
-    }
+    const above = originOf(id, registry)
+    for (const blueprint of above.blueprints) blueprints.add(blueprint)
+    const unseen = above.parents.filter((parent) => parent !== agent && !parents.has(parent))
+    for (const parent of unseen) parents.add(parent)
+    waiting.push(...unseen)
   }
   return { parents: [...parents], blueprints: [...blueprints] }
+}
+
+/** What the registry says of one agent itself. */
+function originOf(id: string, registry: RegistrySnapshot): Lineage {
+  const uid = { type: AGENT, id }
+  const attrs = registry.find(uid)?.attrs
+  const ancestors = attrs === undefined ? [] : registry.ancestors(uid)
+  const named = (type: string) => ancestors.filter((each) => each.type === type).map((each) => each.id)
+  return {
+    parents: [...namesOf(attrs?.['spawnedBy']), ...named(AGENT)],
+    blueprints: [...namesOf(attrs?.['blueprint']), ...named(BLUEPRINT)],
+  }
 }
 
 /** Whether the registry says of an agent that it may not act; one that it does not know may. */
@@ -50,6 +53,5 @@ function namesOf(value: Json | undefined): string[] {
   if (typeof value === 'string') return [value]
   if (typeof value !== 'object' || value === null) return []
   if (Array.isArray(value)) return value.flatMap((each: Json) => namesOf(each))
-  const members: { readonly [name: string]: Json } = { ...value }
-  return namesOf(members['__entity'] ?? members['id'])
+  return '__entity' in value ? namesOf(value['__entity']) : 'id' in value ? namesOf(value['id']) : []
 }
