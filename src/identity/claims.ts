@@ -1,9 +1,13 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Actor, Stop, VerifiedToken } from '#model/identity.ts'
+import type { Issuer } from '#model/issuer.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json, JsonObject } from '#model/value.ts'
-import type { TokenClaims } from './jwt.ts'
+import { claimAt, isObject } from './claim-path.ts'
+import { profileOf } from './profiles.ts'
 import { stop } from './stop.ts'
+import type { TokenClaims } from './token-claims.ts'
+import { describeToken } from './token-facts.ts'
 
 /** The parties that a verified token names. */
 export interface TokenParties {
@@ -29,36 +33,27 @@ export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<Toke
   if (mapping.tenant !== undefined) {
     const named = claimAt(payload, mapping.tenant)
     if (named === undefined) return failed(stop('token.claim_missing', `\`${mapping.tenant}\``))
-    if (named !== tenant.id) return failed(stop('token.tenant'))
+    if (named !== (mapping.tenantValue ?? tenant.id)) return failed(stop('token.tenant'))
   }
-  const chain = readChain(payload['act'], issuer.issuer, tenant)
+  const chain = readChain(claimAt(payload, mapping.actor ?? 'act'), issuer.issuer, tenant)
   if (!chain.ok) return chain
-  const client = readClient(payload, mapping.agent)
+  const client = readClient(payload, issuer)
   if (!client.ok) return client
-  const user = readUser(payload, mapping.user, client.value, chain.value)
+  const user = readUser(claims, client.value, chain.value)
   if (!user.ok) return user
+  const token = describeToken(claims)
+  if (!token.ok) return token
   return success({
     agent: chain.value[0]?.id ?? client.value,
     user: user.value,
     chain: chain.value,
-    token: { ...describe(claims), ...(chain.value.length > 0 && { client: client.value }) },
+    token: { ...token.value, ...(chain.value.length > 0 && { client: client.value }) },
   })
 }
 
-function describe({ issuer, payload, expiresAt, issuedAt }: TokenClaims): VerifiedToken {
-  const { sub, jti, scope } = payload
-  return {
-    issuer: issuer.issuer,
-    subject: typeof sub === 'string' ? sub : '',
-    id: typeof jti === 'string' ? jti : undefined,
-    expiresAt,
-    issuedAt,
-    scopes: typeof scope === 'string' ? [...new Set(scope.split(' ').filter((name) => name !== ''))] : [],
-  }
-}
-
-function readClient(payload: JsonObject, mapped: string | undefined): Result<string | undefined, Stop> {
-  const names = mapped === undefined ? ['client_id', 'azp'] : [mapped]
+function readClient(payload: JsonObject, issuer: Issuer): Result<string | undefined, Stop> {
+  const mapped = issuer.claims.agent
+  const names = mapped === undefined ? profileOf(issuer).clientClaims : [mapped]
   for (const name of names) {
     const value = claimAt(payload, name)
     if (value === undefined) continue
@@ -68,15 +63,18 @@ function readClient(payload: JsonObject, mapped: string | undefined): Result<str
 }
 
 function readUser(
-  payload: JsonObject,
-  mapped: string,
+  { issuer, payload }: TokenClaims,
   client: string | undefined,
   chain: readonly Actor[],
 ): Result<string | undefined, Stop> {
+  const mapped = issuer.claims.user
   // RFC 9068 section 5: when `sub` is the client, no resource owner is involved. With `act` the subject is someone whose
   // authority limits the actor, whatever it is, so it stays a party.
   const { sub, client_id: clientId, azp } = payload
-  if (chain.length === 0 && [client, clientId, azp].includes(sub as string)) return success(undefined)
+  const isOwn =
+    [client, clientId, azp].some((name) => name !== undefined && name === sub) ||
+    profileOf(issuer).isAutonomous?.(payload, client)
+  if (chain.length === 0 && isOwn) return success(undefined)
   const value = claimAt(payload, mapped)
   if (value === undefined) return failed(stop('token.claim_missing', `\`${mapped}\``))
   return isId(value) ? success(value) : failed(stop('token.claim_invalid', `\`${mapped}\``))
@@ -113,21 +111,6 @@ function readActor(act: JsonObject, issuer: string, tenant: TenantState): Result
   if (iss !== undefined && iss !== issuer && !tenant.issuers.some((each) => each.issuer === iss))
     return failed(stop('token.issuer_unknown', '`act.iss`'))
   return success({ issuer: iss ?? issuer, id: sub })
-}
-
-/** The claim at a dotted path; the whole path is tried as one name first, since claim names may contain dots. */
-function claimAt(payload: JsonObject, path: string): Json | undefined {
-  if (Object.hasOwn(payload, path)) return payload[path]
-  let at: Json | undefined = payload
-  for (const name of path.split('.')) {
-    if (!isObject(at) || !Object.hasOwn(at, name)) return undefined
-    at = at[name]
-  }
-  return at
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isId(value: Json | undefined): value is string {

@@ -11,7 +11,9 @@ export interface ParsedJwt {
   /** Lower case, without `application/`; empty when the header has none. */
   readonly typ: string
   readonly kid: string | undefined
-  readonly issuer: string
+  /** Undefined when there is no `iss`, which only SPIFFE allows. */
+  readonly issuer: string | undefined
+  readonly header: JsonObject
   readonly payload: JsonObject
 }
 
@@ -51,9 +53,8 @@ function judgeHeader(text: string, header: JsonObject, payload: JsonObject): Res
   if (typ !== undefined && typeof typ !== 'string') return malformed('`typ` is not a string')
   if (kid !== undefined && (typeof kid !== 'string' || !KID_SHAPE.test(kid)))
     return malformed('`kid` is not a string of 1 to 256 printable characters')
-  if (issuer === undefined) return failed(stop('token.claim_missing', '`iss`'))
-  if (typeof issuer !== 'string') return failed(stop('token.claim_invalid', '`iss`'))
-  return success({ text, alg, typ: normalizeType(typ ?? ''), kid, issuer, payload })
+  if (issuer !== undefined && typeof issuer !== 'string') return failed(stop('token.claim_invalid', '`iss`'))
+  return success({ text, alg, typ: normalizeType(typ ?? ''), kid, issuer, header, payload })
 }
 
 /** A `typ` value as it is compared: lower case, without the prefix `application/` (RFC 7515 section 4.1.9). */

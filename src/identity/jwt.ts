@@ -1,25 +1,16 @@
+import { createHash } from 'node:crypto'
 import { compactVerify } from 'jose'
-import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
+import { type EpochMilliseconds, toSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { TenantState } from '#model/state.ts'
-import type { JsonObject } from '#model/value.ts'
 import { type ParsedJwt, parseJwt } from './jwt-format.ts'
 import type { KeySets } from './key-sets.ts'
+import { spiffeDomainOf } from './spiffe-id.ts'
 import { stop } from './stop.ts'
 import { createTokenCache, type TokenCache } from './token-cache.ts'
-
-/** What an access token says, once its signature, issuer, audience, type and dates hold. */
-export interface TokenClaims {
-  readonly issuer: Issuer
-  readonly payload: JsonObject
-  readonly expiresAt: EpochSeconds
-  readonly issuedAt: EpochSeconds
-  /** First and last-plus-one second in which the token is valid, clock tolerance included. */
-  readonly usableFrom: EpochSeconds
-  readonly usableUntil: EpochSeconds
-}
+import { judgeClaims, type TokenClaims } from './token-claims.ts'
 
 /** Verifies an access token for one tenant at `now`; a denial is a value. */
 export type VerifyToken = (
@@ -27,11 +18,6 @@ export type VerifyToken = (
   tenant: TenantState,
   now: EpochMilliseconds,
 ) => Promise<Result<TokenClaims, Stop>>
-
-/** Members that mark a JWT as something other than an access token, whatever its `typ` says (RFC 8725 section 3.12). */
-const FOREIGN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'txn']
-/** The last second of the year 9999; larger dates are mistakes or attacks. */
-const DATE_MAX = 253_402_300_799
 
 /**
  * A verifier of JWT access tokens in the order of RFC 9068 section 4, stricter where RFC 8725 advises it. Verified tokens
@@ -47,21 +33,43 @@ export function createVerifyToken(keys: KeySets, cache: TokenCache = createToken
     const parsed = parseJwt(token)
     if (!parsed.ok) return parsed
     const jwt = parsed.value
-    const issuer = tenant.issuers.find((each) => each.issuer === jwt.issuer)
-    if (issuer === undefined) return failed(stop('token.issuer_unknown'))
-    const objection = objectionToHeader(jwt, issuer)
+    const issuer = issuerOf(jwt, tenant)
+    if (!issuer.ok) return issuer
+    const objection = objectionToHeader(jwt, issuer.value)
     if (objection !== undefined) return failed(objection)
-    const signed = await verifySignature(jwt, tenant, issuer, keys)
+    const signed = await verifySignature(jwt, tenant, issuer.value, keys)
     if (!signed.ok) return signed
-    const claims = judgeClaims(jwt.payload, issuer, second)
-    if (claims.ok) cache.put(tenant.id, token, claims.value, issuer, signed.value)
+    const source = { typ: jwt.typ, keyId: jwt.kid, fingerprint: fingerprintOf(token) }
+    const claims = judgeClaims(jwt.payload, issuer.value, source, second)
+    if (claims.ok) cache.put(tenant.id, token, claims.value, issuer.value, signed.value)
     return claims
   }
 }
 
+/**
+ * The issuer that `iss` names, compared character by character. A JWT-SVID is found by the trust domain of its subject
+ * instead: SPIFFE keeps trust material by domain, and `iss` has no meaning there (SPIFFE JWT-SVID section 3).
+ */
+function issuerOf({ issuer, payload }: ParsedJwt, tenant: TenantState): Result<Issuer, Stop> {
+  const named = tenant.issuers.find((each) => each.issuer === issuer)
+  if (named !== undefined) return success(named)
+  const { sub } = payload
+  const domain = typeof sub === 'string' ? spiffeDomainOf(sub) : undefined
+  const trusted = tenant.issuers.find(
+    (each) => each.profile === 'spiffe' && each.issuer === `spiffe://${domain}`,
+  )
+  if (trusted !== undefined) return success(trusted)
+  return failed(issuer === undefined ? stop('token.claim_missing', '`iss`') : stop('token.issuer_unknown'))
+}
+
+/** Members of the header of a JWT-SVID; others must not be there (SPIFFE JWT-SVID section 2). */
+const SVID_HEADER: readonly string[] = ['alg', 'kid', 'typ']
+
 function objectionToHeader(jwt: ParsedJwt, issuer: Issuer): Stop | undefined {
   if (!issuer.algorithms.includes(jwt.alg)) return stop('token.algorithm')
   if (!issuer.types.includes(jwt.typ)) return stop('token.type', 'the `typ` is not accepted for this issuer')
+  if (issuer.profile === 'spiffe' && Object.keys(jwt.header).some((name) => !SVID_HEADER.includes(name)))
+    return stop('token.malformed', 'the header has a member that a JWT-SVID can not have')
   return undefined
 }
 
@@ -88,55 +96,9 @@ async function verifySignature(
   return success(current.generation)
 }
 
-function judgeClaims(payload: JsonObject, issuer: Issuer, now: EpochSeconds): Result<TokenClaims, Stop> {
-  const foreign = FOREIGN_CLAIMS.find((name) => Object.hasOwn(payload, name))
-  if (foreign !== undefined) return failed(stop('token.type', `\`${foreign}\` marks another kind of token`))
-  // RFC 9449 section 7.1: a token that is bound to a key is worth nothing without the proof, which can't be checked here.
-  if (Object.hasOwn(payload, 'cnf'))
-    return failed(stop('credentials.unsupported', 'the token is bound to a key'))
-  return (
-    objectionToSubject(payload) ??
-    objectionToAudience(payload['aud'], issuer) ??
-    judgeDates(payload, issuer, now)
-  )
+/** Of the signing input: a token keeps it when only its signature is another valid one (ECDSA has two for each content). */
+function fingerprintOf(token: string): string {
+  return createHash('sha256')
+    .update(token.slice(0, token.lastIndexOf('.')))
+    .digest('base64url')
 }
-
-function objectionToSubject({ sub, jti }: JsonObject): Failure | undefined {
-  if (sub === undefined) return failed(stop('token.claim_missing', '`sub`'))
-  if (typeof sub !== 'string' || sub === '') return failed(stop('token.claim_invalid', '`sub`'))
-  if (jti !== undefined && typeof jti !== 'string') return failed(stop('token.claim_invalid', '`jti`'))
-  return undefined
-}
-
-/** Every audience must be ours: whoever else is named could replay the token here (RFC 8725 section 3.9). */
-function objectionToAudience(aud: JsonObject[string] | undefined, issuer: Issuer): Failure | undefined {
-  if (aud === undefined) return failed(stop('token.claim_missing', '`aud`'))
-  const names: readonly unknown[] = typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud : []
-  if (names.length === 0 || names.some((name) => typeof name !== 'string'))
-    return failed(stop('token.claim_invalid', '`aud`'))
-  const isOurs = names.every((name) => issuer.audience.some((own) => own === name))
-  return isOurs ? undefined : failed(stop('token.audience'))
-}
-
-function judgeDates(payload: JsonObject, issuer: Issuer, now: EpochSeconds): Result<TokenClaims, Stop> {
-  const { exp, iat, nbf = 0 } = payload
-  if (exp === undefined || iat === undefined)
-    return failed(stop('token.claim_missing', exp === undefined ? '`exp`' : '`iat`'))
-  if (!isDate(exp)) return failed(stop('token.claim_invalid', '`exp`'))
-  if (!isDate(iat)) return failed(stop('token.claim_invalid', '`iat`'))
-  if (!isDate(nbf)) return failed(stop('token.claim_invalid', '`nbf`'))
-  const tolerance = issuer.clockToleranceSeconds
-  const usableUntil = (exp + tolerance) as EpochSeconds
-  const usableFrom = (Math.max(iat, nbf) - tolerance) as EpochSeconds
-  if (usableUntil <= now) return failed(stop('token.expired'))
-  if (usableFrom > now) return failed(stop('token.not_yet_valid'))
-  if (exp - iat > issuer.lifetimeSecondsMax) return failed(stop('token.lifetime'))
-  return success({ issuer, payload, expiresAt: exp, issuedAt: iat, usableFrom, usableUntil })
-}
-
-/** RFC 7519 section 2 allows fractions of a second. */
-function isDate(value: unknown): value is EpochSeconds {
-  return typeof value === 'number' && value >= 0 && value <= DATE_MAX
-}
-
-type Failure = { readonly ok: false; readonly failure: Stop }

@@ -30,10 +30,13 @@ const KEYS_MAX = 100
 /**
  * The key set in a JWKS document (RFC 7517 section 5).
  *
+ * @param use what `use` a signature key has, if any. Default `sig`.
+ * @param mayBeEmpty whether a set without any usable key is one: then it verifies nothing. Default false.
+ *
  * Keys for encryption or of an unknown kind are skipped, as section 5 asks. A set with a symmetric or private key, a weak
  * RSA key, a duplicate `kid`, or without any usable key is refused as a whole: it was not meant to be published.
  */
-export function parseKeySet(document: unknown): Result<KeySet, string> {
+export function parseKeySet(document: unknown, use = 'sig', mayBeEmpty = false): Result<KeySet, string> {
   const entries = isRecord(document) ? document['keys'] : undefined
   if (!Array.isArray(entries)) return failed('`keys` is not an array')
   if (entries.length > KEYS_MAX) return failed(`more than ${KEYS_MAX} keys`)
@@ -42,9 +45,9 @@ export function parseKeySet(document: unknown): Result<KeySet, string> {
   for (const [i, entry] of entries.entries()) {
     const objection = objectionTo(entry, kids)
     if (objection !== undefined) return failed(`keys[${i}]: ${objection}`)
-    if (isUsable(entry)) keys.push(entry)
+    if (isUsable(entry, use)) keys.push(entry)
   }
-  return keys.length === 0 ? failed('no usable signature key') : success(createKeySet(keys))
+  return keys.length === 0 && !mayBeEmpty ? failed('no usable signature key') : success(createKeySet(keys))
 }
 
 function objectionTo(entry: unknown, kids: Set<string>): string | undefined {
@@ -71,10 +74,10 @@ function objectionToRsa(n: unknown, e: unknown): string | undefined {
   return bits < RSA_BITS_MIN ? `the RSA key has fewer than ${RSA_BITS_MIN} bits` : undefined
 }
 
-function isUsable(entry: unknown): entry is JWK {
+function isUsable(entry: unknown, wanted: string): entry is JWK {
   if (!isRecord(entry)) return false
   const { use, key_ops: operations, alg } = entry
-  if (use !== undefined && use !== 'sig') return false
+  if (use !== undefined && use !== wanted) return false
   if (Array.isArray(operations) && !operations.includes('verify')) return false
   if (alg !== undefined && !(typeof alg === 'string' && fits(entry, alg))) return false
   return [...ALGORITHMS.keys()].some((name) => fits(entry, name))

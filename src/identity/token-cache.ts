@@ -2,7 +2,7 @@ import type { CacheStats } from '#lib/cache-stats.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
-import type { TokenClaims } from './jwt.ts'
+import type { TokenClaims } from './token-claims.ts'
 
 /** Tokens whose signature and claims were verified, so that a repeated token costs a lookup. */
 export interface TokenCache {

@@ -12,6 +12,7 @@ import { type NamedParties, readNamedParties } from './named.ts'
 import { reconcile } from './reconcile.ts'
 import { stop } from './stop.ts'
 import type { TokenCache } from './token-cache.ts'
+import { objectionToAudience, type TokenClaims } from './token-claims.ts'
 
 /**
  * Says who is asking, or why nobody can be believed. Never rejects; the first rule that failed wins, in the order of
@@ -39,6 +40,7 @@ export function createVerify(parts: { readonly keys: KeySets; readonly cache?: T
     if (token.value !== undefined)
       return await identityFromToken(token.value, {
         request,
+        gateway,
         tenant,
         named: named.value,
         canAssert,
@@ -79,6 +81,7 @@ async function identityFromToken(
   token: string,
   parts: {
     readonly request: AuthorizationRequest
+    readonly gateway: Gateway
     readonly tenant: TenantState
     readonly named: NamedParties
     readonly canAssert: boolean
@@ -87,6 +90,18 @@ async function identityFromToken(
 ): Promise<Result<VerifiedIdentity, Stop>> {
   const verified = await parts.verifyToken(token, parts.tenant, parts.request.now)
   if (!verified.ok) return verified
+  const objection = objectionToUse(verified.value, parts.gateway)
+  if (objection !== undefined) return failed(objection)
   const parties = mapClaims(verified.value, parts.tenant)
   return parties.ok ? reconcile(parties.value, parts.named, parts.tenant, parts.canAssert) : parties
+}
+
+/** What a good token is not good for here. Checked on every use, since a token is cached without its gateway. */
+function objectionToUse({ payload, issuer, boundTo }: TokenClaims, { settings }: Gateway): Stop | undefined {
+  // INVARIANT: a gateway only narrows what the issuer's registration accepts; both lists must hold the audience.
+  const audience = settings?.audience
+  const foreign = audience && objectionToAudience(payload['aud'], audience, issuer.audiencesMax)
+  if (foreign !== undefined) return foreign
+  // RFC 9449 section 7.1: a token that is bound to a key is worth nothing without the proof, which can't be checked here.
+  return boundTo === undefined ? undefined : stop('credentials.unsupported', 'the token is bound to a key')
 }

@@ -11,12 +11,16 @@ export interface Party {
   readonly provenance: Provenance
   /** Attributes that came with the claim; used only where the registry says nothing. */
   readonly properties: JsonObject
+  /** Where it belongs, when that is another tenant and a federation lets it act here. */
+  readonly home?: TenantId
 }
 
 /** One actor of a delegation (RFC 8693 section 4.1); the outermost is the current actor. */
 export interface Actor {
   readonly issuer: string | undefined
   readonly id: string
+  /** Kind of actor as its issuer names it (actor profile `sub_profile`); for the log only. */
+  readonly profile?: string
 }
 
 /** What a verified access token said; never the token itself. */
@@ -45,6 +49,10 @@ export interface VerifiedToken {
     | undefined
   /** Rich authorization (RFC 9396), a ceiling of what may be done; each entry has a string `type`. */
   readonly authorizationDetails?: readonly JsonObject[] | undefined
+  /** Template that the agent was made from (`xms_par_app_azp`); it can only deny. */
+  readonly blueprint?: string | undefined
+  /** Who may become the actor of a token that this one is exchanged for (RFC 8693 section 4.4); read for that question only. */
+  readonly mayAct?: Actor | undefined
   /** Software that obtained the token, where it is not the agent itself because `act` names that; it can only deny. */
   readonly client?: string | undefined
 }
@@ -85,6 +93,8 @@ export interface VerifiedIdentity {
     readonly evidence?: ChainEvidence
     /** Delegation grants that this chain rests on; revoking one ends it. */
     readonly grants?: readonly string[]
+    /** Other tenants whose agents take part, by federations; each logs the decision too. */
+    readonly crossings?: readonly TenantId[]
   }
   readonly token: VerifiedToken | undefined
   /** Undefined: whoever holds the token can present it. */

@@ -1,16 +1,58 @@
-/** Where an issuer's keys come from: given once, or fetched from its JWKS URL. */
+/** Where an issuer's keys come from: given once, or fetched. */
 export type IssuerKeys =
   | { readonly kind: 'static'; readonly keys: readonly { readonly [member: string]: unknown }[] }
-  | { readonly kind: 'remote'; readonly url: string }
+  | {
+      readonly kind: 'remote'
+      /** Of the key set; of the metadata that names it where `discovered` is true (RFC 8414, OpenID Connect Discovery). */
+      readonly url: string
+      readonly discovered?: boolean
+    }
+
+/** Kinds of issuer whose tokens differ; docs/identity.md says what each presets. */
+export type IssuerProfile =
+  | 'rfc9068'
+  | 'keycloak'
+  | 'okta'
+  | 'auth0'
+  | 'loginradius'
+  | 'entra'
+  | 'spiffe'
+  | 'legacy'
+
+/** JSON type of a required claim; `strings`: a non-empty list of strings. A `string` must not be empty. */
+export type ClaimType = 'string' | 'number' | 'boolean' | 'strings' | 'object'
 
 /** Names of the claims that carry our facts; a dotted path descends into objects. */
 export interface ClaimMapping {
-  /** Claim with the tenant; its value must equal the tenant that this issuer is registered for. Undefined: not checked. */
+  /** Claim with the tenant; its value must equal `tenantValue`. Undefined: not checked. */
   readonly tenant: string | undefined
+  /** What the claim must be. Default: the tenant that this issuer is registered for. */
+  readonly tenantValue?: string
   /** Claim with the agent when the token has no `act`. Default `client_id`, then `azp`. */
   readonly agent: string | undefined
   /** Claim with the user. Default `sub`. */
   readonly user: string
+  /** Claim with the chain of actors. Default `act`. */
+  readonly actor?: string
+  /** Claim with the scopes: text with spaces, or a list. Default `scope`. */
+  readonly scope?: string
+  /** Claim with the id of the token. Default `jti`. */
+  readonly id?: string
+  /** Claim with the session, and with it the family of rotated tokens. Default `sid`. */
+  readonly session?: string
+}
+
+/** How opaque tokens are asked about (RFC 7662). Secrets are kept apart, under `secret` names. */
+export interface Introspection {
+  readonly url: string
+  readonly clientId: string
+  readonly authentication: 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth'
+  /** Name of the stored secret: a private JWK, a client secret, or a PEM file with key and certificate. */
+  readonly secret: string
+  /** Longest reuse of a positive answer. 0 to 60, default 30. */
+  readonly cacheSecondsMax: number
+  /** Whether only signed answers count (RFC 9701). */
+  readonly signed: boolean
 }
 
 /** A token issuer that one tenant trusts (RFC 9068). One without an audience can't be registered. */
@@ -19,7 +61,7 @@ export interface Issuer {
   readonly audience: readonly string[]
   /** Accepted JWS algorithms; asymmetric ones only. */
   readonly algorithms: readonly string[]
-  /** Accepted `typ` header values in lower case, without `application/`. Default `at+jwt`. */
+  /** Accepted `typ` header values in lower case, without `application/`; empty: no `typ`. Default `at+jwt`. */
   readonly types: readonly string[]
   readonly keys: IssuerKeys
   readonly claims: ClaimMapping
@@ -27,4 +69,17 @@ export interface Issuer {
   readonly clockToleranceSeconds: number
   /** Longest accepted `exp` - `iat`. 1 to 86,400, default 3,600. */
   readonly lifetimeSecondsMax: number
+  /** Default `rfc9068`. */
+  readonly profile?: IssuerProfile
+  /** Claims that must be there beside `iss`, `sub`, `aud`, `exp` and `iat`, by (dotted) name. */
+  readonly required?: { readonly [claim: string]: ClaimType }
+  /** Longest time since `iat`, 1 to 86,400. Undefined: only the lifetime counts. */
+  readonly ageSecondsMax?: number
+  /** How many audiences a token may name, each of them ours. 1 to 10, default 1. */
+  readonly audiencesMax?: number
+  /** Whether its URLs may lead into private networks and this machine. Default false. */
+  readonly privateNetwork?: boolean
+  readonly introspection?: Introspection
+  /** Raised to make every server forget the keys that it has. Default 0. */
+  readonly keysRevision?: number
 }

@@ -81,6 +81,8 @@ test.each(['ES256', 'RS256', 'EdDSA'])('a good %s token proves its parties', asy
         expiresAt: NOW_SECONDS + 600,
         issuedAt: NOW_SECONDS - 60,
         scopes: ['tools.call'],
+        keyId: key?.kid,
+        fingerprint: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
       },
     },
   })
@@ -116,7 +118,12 @@ test.each<[string, JWTPayload, ReasonCode, string?]>([
   ['that is an ID token', { nonce: 'n' }, 'token.type', '`nonce` marks another kind of token'],
   ['that is a transaction token', { txn: 'n' }, 'token.type', '`txn` marks another kind of token'],
   ['that is a security event', { events: {} }, 'token.type', '`events` marks another kind of token'],
-  ['bound to a key', { cnf: { jkt: 'x' } }, 'credentials.unsupported', 'the token is bound to a key'],
+  [
+    'bound to a key',
+    { cnf: { jkt: 'x'.repeat(43) } },
+    'credentials.unsupported',
+    'the token is bound to a key',
+  ],
 ])('a token %s denies', async (_, more, code, detail) => {
   await expectStop(await sign(es, claims(more)), code, {}, detail)
 })
@@ -130,9 +137,12 @@ test.each<[string, JWTPayload]>([
   expect(await ask(await sign(es, claims(more)))).toMatchObject({ ok: true })
 })
 
-test('two audiences hold when both are configured', async () => {
+test('two audiences hold only where both are ours and two are allowed', async () => {
   const token = await sign(es, claims({ aud: [AUDIENCE, 'https://two.example'] }))
-  expect(await ask(token, { audience: ['https://two.example', AUDIENCE] })).toMatchObject({ ok: true })
+  const audience = ['https://two.example', AUDIENCE]
+  expect(await ask(token, { audience, audiencesMax: 2 })).toMatchObject({ ok: true })
+  await expectStop(token, 'token.audience', { audience })
+  await expectStop(token, 'token.audience', { audiencesMax: 2 })
 })
 
 test.each<[string, object, ReasonCode]>([

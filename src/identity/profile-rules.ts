@@ -1,0 +1,65 @@
+import type { Stop } from '#model/identity.ts'
+import type { Issuer } from '#model/issuer.ts'
+import type { JsonObject } from '#model/value.ts'
+import { facets, profileOf } from './profiles.ts'
+import { spiffeDomainOf } from './spiffe-id.ts'
+import { stop } from './stop.ts'
+
+/** Members that mark a JWT as something other than an access token, whatever its `typ` says (RFC 8725 section 3.12). */
+const FOREIGN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'txn', 'token_introspection']
+/** `typ` claim of a Keycloak access token; ID, refresh and logout tokens are signed with the same keys. */
+const KEYCLOAK_TYPES: readonly unknown[] = ['Bearer', 'DPoP']
+
+/** The first rule about the kind of token that `payload` breaks; `typ` is that of the header. */
+export function objectionToKind(payload: JsonObject, issuer: Issuer, typ: string): Stop | undefined {
+  const foreign = FOREIGN_CLAIMS.find((name) => Object.hasOwn(payload, name))
+  if (foreign !== undefined) return stop('token.type', `\`${foreign}\` marks another kind of token`)
+  if (typ !== 'at+jwt' && isForClient(payload, issuer))
+    return stop('token.type', 'the audience is the client: an ID token')
+  return objectionOfProfile(payload, issuer)
+}
+
+function objectionOfProfile(payload: JsonObject, issuer: Issuer): Stop | undefined {
+  if (issuer.profile === 'keycloak') return objectionToKeycloak(payload)
+  if (issuer.profile === 'entra') return objectionToEntra(payload, issuer)
+  if (issuer.profile === 'spiffe') return objectionToSvid(payload, issuer)
+  if (issuer.profile === 'auth0' && clientOf(payload, issuer) === undefined)
+    return stop('token.claim_missing', '`azp` or `client_id`')
+  return undefined
+}
+
+/** An ID token is for its client (OpenID Connect Core section 2), an access token for somebody else. */
+function isForClient(payload: JsonObject, issuer: Issuer): boolean {
+  const client = clientOf(payload, issuer)
+  const { aud } = payload
+  return client !== undefined && (Array.isArray(aud) ? aud.includes(client) : aud === client)
+}
+
+function clientOf(payload: JsonObject, issuer: Issuer): unknown {
+  return profileOf(issuer)
+    .clientClaims.map((name) => payload[name])
+    .find((value) => value !== undefined)
+}
+
+function objectionToKeycloak({ typ }: JsonObject): Stop | undefined {
+  return KEYCLOAK_TYPES.includes(typ) ? undefined : stop('token.type', 'the claim `typ` is not `Bearer`')
+}
+
+/** One issuer URL is one Entra tenant: the token must say the same one. */
+function objectionToEntra({ tid, ...payload }: JsonObject, issuer: Issuer): Stop | undefined {
+  const segments = URL.parse(issuer.issuer)?.pathname.split('/') ?? []
+  if (typeof tid !== 'string' || !segments.includes(tid)) return stop('token.tenant', '`tid`')
+  const actor = payload['xms_act_fct']
+  // An actor that has facets without that of an agent is known not to be one.
+  return actor !== undefined && !facets(actor).includes('11')
+    ? stop('token.claim_invalid', '`xms_act_fct` is not that of an agent')
+    : undefined
+}
+
+function objectionToSvid({ sub }: JsonObject, issuer: Issuer): Stop | undefined {
+  const domain = typeof sub === 'string' ? spiffeDomainOf(sub) : undefined
+  if (domain === undefined) return stop('token.claim_invalid', '`sub` is not a SPIFFE ID')
+  return `spiffe://${domain}` === issuer.issuer
+    ? undefined
+    : stop('token.issuer_unknown', '`sub` is of another trust domain')
+}
