@@ -18,6 +18,7 @@ import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
+import { bindAction } from '#protocols/bind-action.ts'
 import type { Breakers } from '#revocation/breakers.ts'
 import { countOutcome } from '#revocation/count-outcome.ts'
 import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
@@ -42,6 +43,8 @@ interface Judged {
   readonly judgement: Judgement
   readonly identity?: VerifiedIdentity
   readonly tenant?: TenantState
+  /** The request with what its message turned out to call. */
+  readonly call?: AuthorizationRequest
 }
 
 /** Builds the product: one request from top to bottom. */
@@ -98,12 +101,18 @@ async function judge(
   const after = guardAfter(identity, tenant)
   if (after !== undefined) return stopped(after, tenant, identity)
 
+  const bound = bindAction(request, tenant)
+  if (!bound.ok) return stopped(bound.failure, tenant, identity)
+  const call = bound.value
+  const halted = guardStopped(placesOf(call, tenant), tenant.revocations, request.now)
+  if (halted !== undefined) return stopped(halted, tenant, identity)
+
   const trusts = {
     properties: mayAssert(gateway, request.dialect, 'properties'),
     context: mayAssert(gateway, request.dialect, 'context'),
   }
-  const judgement = steps.judgePolicy({ request, identity, gateway, registry, release, trusts })
-  return { judgement, identity, tenant }
+  const judgement = steps.judgePolicy({ request: call, identity, gateway, registry, release, trusts })
+  return { judgement, identity, tenant, call }
 }
 
 /** Step 8: whatever the call hangs on, revoked in the database or by a breaker that opened here. */
@@ -193,10 +202,10 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
 
 function entryOf(
   steps: Steps,
-  { request, gateway, judged, startedAt }: Recorded,
+  { request: asked, gateway, judged, startedAt }: Recorded,
   decision: Decision,
 ): LogEntry {
-  const { judgement, identity } = judged
+  const { judgement, identity, call: request = asked } = judged
   // INVARIANT: what a tenant marks is masked in refusals too, also in those before its state was looked at.
   const tenant = judged.tenant ?? steps.state.tenant(gateway.tenant)
   const durationMicroseconds = Math.round((performance.now() - startedAt) * 1000)

@@ -10,11 +10,12 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   delegation: ['model', 'lib'],
   revocation: ['model', 'lib'],
   signals: ['model', 'lib', 'identity', 'revocation'],
+  protocols: ['model', 'lib'],
   policy: ['model', 'lib'],
   'decision-log': ['model', 'lib'],
   registry: ['model', 'lib'],
   telemetry: ['model', 'lib'],
-  gateways: ['model', 'lib'],
+  gateways: ['model', 'lib', 'protocols'],
   admin: ['model', 'lib', 'registry', 'policy', 'identity', 'delegation', 'revocation', 'signals'],
   store: [
     'model',
@@ -99,7 +100,7 @@ describe('dependencies point inward', () => {
   )
 
   test('only wire.ts sees the implementations; decide.ts sees the steps', () => {
-    const steps = ['model', 'lib', 'identity', 'guards', 'delegation', 'revocation', 'policy', 'decision-log']
+    const steps = ['model', 'lib', 'identity', 'guards', 'delegation', 'revocation', 'protocols', 'policy', 'decision-log']
     const wrong = importsOf('src/decide.ts').filter(
       (specifier) => !steps.includes(/^#([^/]+)\//.exec(specifier)?.[1] ?? ''),
     )

@@ -61,6 +61,7 @@ function parseRequest(row: LogRow, facts: JsonObject): AuthorizationRequest {
       path: textAt(route, 'path'),
       host: textIn(route, 'host'),
     },
+    ...protocolFacts(facts),
     action: action && { name: textAt(action, 'name'), properties: objectAt(action, 'properties') ?? {} },
     resource: parseEntity(objectAt(facts, 'resource')),
     arguments: objectAt(facts, 'arguments'),
@@ -69,6 +70,14 @@ function parseRequest(row: LogRow, facts: JsonObject): AuthorizationRequest {
     context: objectAt(facts, 'context') ?? {},
     declared: objectAt(facts, 'declared') ?? {},
     supportedObligations: supported === undefined ? undefined : textsAt(facts, 'supported_obligations'),
+  }
+}
+
+function protocolFacts(facts: JsonObject): Pick<AuthorizationRequest, 'protocolEffect' | 'argumentsUnknown'> {
+  const effect = facts['protocol_effect']
+  return {
+    ...((effect === 'read' || effect === 'write') && { protocolEffect: effect }),
+    ...(facts['arguments_unknown'] === true && { argumentsUnknown: true }),
   }
 }
 

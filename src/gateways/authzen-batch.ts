@@ -1,8 +1,8 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { AuthorizationRequest, Malformed } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
+import { isJsonObject } from '#protocols/strict-json.ts'
 import { EVALUATIONS_MAX, semanticSchema } from './authzen-schema.ts'
-import { isJsonObject } from './json-body.ts'
 import type { ReadRequest } from './wire.ts'
 
 const DEFAULTED = ['subject', 'action', 'resource', 'context'] as const

@@ -1,7 +1,7 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { EntityClaim, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
-import { isJsonObject } from './json-body.ts'
+import { isJsonObject } from '#protocols/strict-json.ts'
 
 const NO_PROPERTIES: JsonObject = {}
 const AGENT_TYPES: ReadonlySet<string> = new Set(['agent', 'Warder::Agent'])

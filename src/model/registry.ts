@@ -21,4 +21,8 @@ export interface RegistrySnapshot {
     method: string,
     path: string,
   ): { readonly tool: string; readonly parameters: JsonObject } | undefined
+  /** The server at whose endpoint the path is, with what follows the endpoint; `server` is empty when two claim it. */
+  matchServer(
+    path: string,
+  ): { readonly server: string; readonly protocol: 'mcp' | 'a2a'; readonly rest: string } | undefined
 }

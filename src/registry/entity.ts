@@ -1,6 +1,7 @@
 import { nearest } from '#lib/nearest.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import { type EntityUid, type Json, type JsonObject, uidKey } from '#model/value.ts'
+import { endpointFault } from './endpoints.ts'
 import { type Problems, quote } from './problem.ts'
 import { parseRoute } from './routes.ts'
 import { isActionType, readUid } from './uid.ts'
@@ -28,6 +29,7 @@ export function readEntity(value: Json, path: string, problems: Problems): Store
   if (uid === undefined) return undefined
   checkParents(uid, parents, `${path}.parents`, problems)
   checkRoute(attrs['route'], uid, `${path}.attrs.route`, problems)
+  checkEndpoint(attrs['endpoint'], uid, `${path}.attrs.endpoint`, problems)
   return { uid, attrs, tags, parents }
 }
 
@@ -83,6 +85,14 @@ function checkParents(uid: EntityUid, parents: readonly EntityUid[], path: strin
       )
     }
   }
+}
+
+/** Notes what is wrong with the `endpoint` attribute of a server: one path or a list of them. */
+function checkEndpoint(endpoint: Json | undefined, uid: EntityUid, path: string, problems: Problems): void {
+  if (endpoint === undefined || uid.type !== 'Warder::Server') return
+  const faults = (Array.isArray(endpoint) ? endpoint : [endpoint]).map(endpointFault)
+  const fault = faults.find((each) => each !== undefined)
+  if (fault !== undefined) problems.add(path, fault)
 }
 
 /** Notes what is wrong with the `route` attribute of a tool or action: one pattern or a list of them. */

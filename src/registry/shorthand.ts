@@ -1,5 +1,6 @@
 import type { StoredEntity } from '#model/registry.ts'
 import type { EntityUid, Json, JsonObject } from '#model/value.ts'
+import { endpointFault } from './endpoints.ts'
 import { checkFields, checkRoute } from './entity.ts'
 import { type Problems, quote } from './problem.ts'
 import { isEntityId } from './uid.ts'
@@ -63,7 +64,15 @@ const FIELDS: { readonly [section in ShorthandSection]: { readonly [field: strin
     environment: NAME,
     groups: GROUPS,
   },
-  servers: {},
+  servers: {
+    protocol: word('mcp', 'a2a'),
+    endpoint: {
+      as: 'attribute',
+      check: (value) =>
+        (Array.isArray(value) ? value : [value]).every((path) => endpointFault(path) === undefined),
+      must: 'a path such as `/mcp`, or a list of them',
+    },
+  },
   tools: {
     tenant: TENANT,
     server: { as: 'parents', type: 'Warder::Server' },

@@ -1,7 +1,8 @@
+import { ShardedMap } from '#lib/sharded-map.ts'
 import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
 import { type EntityUid, uidKey } from '#model/value.ts'
+import { type EndpointTable, endpointTable, matchEndpoint } from './endpoints.ts'
 import { matchRoute, type RouteTable, routeTable } from './routes.ts'
-import { ShardedMap } from './sharded-map.ts'
 
 /** Types whose entities name tools, and may carry `route` patterns. */
 const ROUTE_TYPES: readonly string[] = ['Warder::Tool', 'Warder::Action', 'Action']
@@ -58,6 +59,7 @@ class Snapshot implements RegistrySnapshot {
   /** Only registered entities have an entry, so that callers can't grow it with invented ids. */
   readonly #closures = new Map<StoredEntity, readonly EntityUid[]>()
   #routes: RouteTable | undefined
+  #endpoints: EndpointTable | undefined
 
   constructor(types: ReadonlyMap<string, TypeIndex>) {
     this.types = types
@@ -88,6 +90,11 @@ class Snapshot implements RegistrySnapshot {
   matchRoute(method: string, path: string): ReturnType<RegistrySnapshot['matchRoute']> {
     this.#routes ??= routeTable(ROUTE_TYPES.flatMap((type) => this.ofType(type)))
     return matchRoute(this.#routes, method, path)
+  }
+
+  matchServer(path: string): ReturnType<RegistrySnapshot['matchServer']> {
+    this.#endpoints ??= endpointTable(this.ofType('Warder::Server'))
+    return matchEndpoint(this.#endpoints, path)
   }
 
   // INVARIANT: the closure is never cut short. A missing ancestor would silence a forbid on a group; a hierarchy that is

@@ -69,6 +69,7 @@ export function registryOf(entities: readonly StoredEntity[] = []): RegistrySnap
     ancestors: () => [],
     ofType: (type) => entities.filter((each) => each.uid.type === type),
     matchRoute: () => undefined,
+    matchServer: () => undefined,
   }
 }
 

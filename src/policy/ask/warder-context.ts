@@ -88,6 +88,24 @@ export function readsClaims(
   view: EntityFactsView,
   queries: readonly PartyQuery[],
 ): boolean {
+  return readsContext(release, view, queries, (name) => name === 'claimed' || !PDP_ATTRIBUTES.has(name))
+}
+
+/** Whether any matching policy can read the arguments of the call. */
+export function readsArguments(
+  release: Release,
+  view: EntityFactsView,
+  queries: readonly PartyQuery[],
+): boolean {
+  return readsContext(release, view, queries, (name) => name === 'input')
+}
+
+function readsContext(
+  release: Release,
+  view: EntityFactsView,
+  queries: readonly PartyQuery[],
+  isMeant: (attribute: string) => boolean,
+): boolean {
   return queries.some(({ query }) => {
     const ordinals = release.matching({
       principal: query.principal,
@@ -99,8 +117,7 @@ export function readsClaims(
     })
     return ordinals.some((ordinal) => {
       const { all, context } = release.policy(ordinal).reads
-      if (all || context?.whole === true) return true
-      return Object.keys(context?.attrs ?? {}).some((name) => name === 'claimed' || !PDP_ATTRIBUTES.has(name))
+      return all || context?.whole === true || Object.keys(context?.attrs ?? {}).some(isMeant)
     })
   })
 }
@@ -126,7 +143,7 @@ function boundArguments(parameters: JsonObject, body: JsonObject): JsonObject {
   return { ...body, ...parameters }
 }
 
-function toolFacts({ registry }: PolicyInput, { view, toolUid }: CallFacts): Value {
+function toolFacts({ registry, request }: PolicyInput, { view, toolUid }: CallFacts): Value {
   const attrs = view.find(toolUid)?.attrs ?? new Map<string, Value>()
   const slash = toolUid.id.indexOf('/')
   return {
@@ -138,7 +155,7 @@ function toolFacts({ registry }: PolicyInput, { view, toolUid }: CallFacts): Val
         name,
         attrs.get(name) ?? '',
       ]),
-      ['classified', registry.find(toolUid) !== undefined],
+      ['classified', request.protocolEffect === 'read' || registry.find(toolUid) !== undefined],
     ]),
   }
 }

@@ -51,13 +51,17 @@ export function contributeParties(view: EntityFactsView, { identity }: PolicyInp
 }
 
 /** Makes the tool visible: what the registry does not say is the most dangerous kind. */
-export function contributeTool(view: EntityFactsView, { identity }: PolicyInput, id: string): EntityUid {
+export function contributeTool(
+  view: EntityFactsView,
+  { identity, request }: PolicyInput,
+  id: string,
+): EntityUid {
   const uid = { type: 'Warder::Tool', id }
   const tenant = tenantUid(identity.tenant)
   const defaults = record({
     tenant: reference(tenant),
-    riskTier: 'unclassified',
-    sideEffect: 'destructive',
+    riskTier: request.protocolEffect === 'read' ? 'low' : 'unclassified',
+    sideEffect: request.protocolEffect ?? 'destructive',
     touches: { kind: 'set', elements: [] },
     environment: 'any',
   })

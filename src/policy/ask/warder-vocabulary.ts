@@ -6,7 +6,7 @@ import { type Asked, notAsked, type PartyQuery, type PolicyInput } from './asked
 import { EntityFactsView } from './entity-facts.ts'
 import { applies, type DeclaredAction, declaredAction } from './schema-lookup.ts'
 import { isToolGroup } from './tool-group.ts'
-import { type CallFacts, callContext, hasClaims, readsClaims } from './warder-context.ts'
+import { type CallFacts, callContext, hasClaims, readsArguments, readsClaims } from './warder-context.ts'
 import {
   contributeParties,
   contributeResource,
@@ -18,6 +18,10 @@ import {
 const ACTION = 'Warder::Action'
 const CALL_TOOL: EntityUid = { type: ACTION, id: 'callTool' }
 const DESTRUCTIVE: EntityUid = { type: ACTION, id: 'destructiveTools' }
+const GROUP_OF = {
+  read: { type: ACTION, id: 'readTools' },
+  write: { type: ACTION, id: 'writeTools' },
+} as const
 const EFFECT_GROUPS = new Set(['readTools', 'writeTools', 'destructiveTools'])
 
 /**
@@ -66,6 +70,9 @@ function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: To
       }
     })
   const plain = queries(false)
+  // INVARIANT: a policy that reads arguments never decides without them; a forbid that tests for one would not fire.
+  if (input.request.argumentsUnknown === true && readsArguments(release, view, plain))
+    return notAsked({ code: 'mcp.body_needed' })
   return {
     ok: true,
     queries: plain,
@@ -108,13 +115,17 @@ function partiesOf({ identity }: PolicyInput): readonly NamedParty[] {
 }
 
 /** Groups of a tool: the registry's and the schema's. INVARIANT: a tool that nobody classified counts as destructive. */
-function groupsOf({ registry, release }: PolicyInput, action: EntityUid): readonly EntityUid[] {
+function groupsOf({ registry, release, request }: PolicyInput, action: EntityUid): readonly EntityUid[] {
   const declared = declaredAction(release.schema, action)?.groups ?? []
   const groups = new Map(
     [...registry.ancestors(action), ...declared, CALL_TOOL].map((uid) => [`${uid.type}\u0000${uid.id}`, uid]),
   )
   const classified = [...groups.values()].some(({ type, id }) => type === ACTION && EFFECT_GROUPS.has(id))
-  return classified ? [...groups.values()] : [...groups.values(), DESTRUCTIVE]
+  if (classified) return [...groups.values()]
+  return [
+    ...groups.values(),
+    request.protocolEffect === undefined ? DESTRUCTIVE : GROUP_OF[request.protocolEffect],
+  ]
 }
 
 /** The declaration that a tool is checked against: its own, else that of its nearest declared group. */
