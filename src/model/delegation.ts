@@ -1,5 +1,6 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
+import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
 import type { JsonObject } from '#model/value.ts'
 
 /** Who may act for whom: a registered delegation grant. Ends every chain that rests on it when it is revoked or over. */
@@ -34,5 +35,24 @@ export interface Federation {
 export interface Delegations {
   /** Grants in force for `to` at `now`. */
   grantsTo(to: string, now: EpochMilliseconds): readonly DelegationGrant[]
+  /**
+   * Whether a grant was ever registered for this step, ended ones included: then one must be in force, whatever the tenant
+   * demands otherwise. Undefined: only those in force are known.
+   */
+  isGoverned?(from: DelegationGrant['from'], to: string): boolean
   readonly federations: readonly Federation[]
 }
+
+/** An agent as a decision of one tenant sees it. */
+export interface FoundAgent {
+  readonly entity: StoredEntity
+  /** What the entity's blueprint and spawning agent are looked up in. */
+  readonly registry: RegistrySnapshot
+  /** Where the agent belongs. */
+  readonly home: TenantId
+  /** What lets it act here, for an agent of another tenant. Undefined there: nothing does. */
+  readonly federation?: Federation
+}
+
+/** Looks an agent up by its id, at the one `now` of a decision; undefined when nobody registered it. */
+export type FindAgent = (id: string) => FoundAgent | undefined

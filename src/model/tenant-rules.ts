@@ -13,7 +13,7 @@ export interface TenantRules {
   readonly chainDepthMax?: number
   /** Whether acting for a user or agent needs a registered grant. Default false. */
   readonly grantsRequired?: boolean
-  /** Least evidence of a chain. Default `token` behind header dialects, `declared` elsewhere. */
+  /** Least evidence of a chain. Default `declared`: whom a gateway is registered to assert is believed. */
   readonly chainEvidenceMin?: 'declared' | 'token' | 'registered' | 'proven'
   /** Which issuer may name actors of which other issuer's namespace. Default: its own, and those of the tenant's issuers. */
   readonly actorIssuers?: { readonly [issuer: string]: readonly string[] }

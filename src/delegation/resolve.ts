@@ -1,0 +1,47 @@
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { FindAgent } from '#model/delegation.ts'
+import type { ChainEvidence, VerifiedIdentity } from '#model/identity.ts'
+import type { TenantState } from '#model/state.ts'
+import { edgesOf, grantsOf } from './edges.ts'
+
+/**
+ * Adds what is registered about a delegation: the grants that it rests on, how well it is proven, and which other tenants it
+ * crosses. Judges nothing.
+ */
+export function resolveDelegation(
+  identity: VerifiedIdentity,
+  tenant: TenantState,
+  findAgent: FindAgent,
+  now: EpochMilliseconds,
+): VerifiedIdentity {
+  const { agent, delegation } = identity
+  const byEdge = edgesOf(identity).map((edge) => grantsOf(edge, tenant.delegations, now))
+  const home = (id: string) => {
+    const found = findAgent(id)
+    return found?.federation === undefined ? undefined : found.home
+  }
+  const actors = [...(agent === undefined ? [] : [agent.id]), ...delegation.chain.map(({ id }) => id)]
+  const crossings = new Set(actors.flatMap((id) => home(id) ?? []))
+  const agentHome = agent && home(agent.id)
+  return {
+    ...identity,
+    agent: agent && { ...agent, ...(agentHome !== undefined && { home: agentHome }) },
+    delegation: {
+      ...delegation,
+      evidence: evidenceOf(identity, byEdge.length > 0 && byEdge.every((grants) => grants.length > 0)),
+      grants: [...new Set(byEdge.flat().map(({ id }) => id))],
+      crossings: [...crossings],
+    },
+  }
+}
+
+/**
+ * `declared`: a gateway says so. `token`: the issuer does. `registered`: and every step has a grant in force. `proven`: and
+ * whoever acts now has shown its key.
+ */
+function evidenceOf({ delegation, presenter }: VerifiedIdentity, isRegistered: boolean): ChainEvidence {
+  if (delegation.chain.length === 0) return 'none'
+  if (delegation.source !== 'token') return 'declared'
+  if (!isRegistered) return 'token'
+  return presenter === undefined || presenter.proof === 'none' ? 'registered' : 'proven'
+}
