@@ -70,7 +70,8 @@ async function isVersion(envoy: string, version: string): Promise<boolean> {
   }
 }
 
-async function installPackage(name: string): Promise<void> {
+/** Installs a package of the distribution, as root; no service is started. */
+export async function installPackage(name: string): Promise<void> {
   process.stderr.write(`installing ${name} with apt-get\n`)
   // Run level 1 keeps the package from starting a service.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
@@ -79,7 +80,8 @@ async function installPackage(name: string): Promise<void> {
   await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', name], options)
 }
 
-function findProgram(name: string): string | undefined {
+/** Path of a program in PATH or where administrators keep theirs. */
+export function findProgram(name: string): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
   return folders.map((folder) => join(folder, name)).find(isExecutable)
 }

@@ -69,7 +69,7 @@ export function envoyStarter(envoy: string): StartGateway {
 }
 
 /** The text of a shipped file with each placeholder replaced. @throws when one does not occur exactly once */
-function adapt(file: string, replacements: readonly (readonly [string, string])[]): string {
+export function adapt(file: string, replacements: readonly (readonly [string, string])[]): string {
   let text = readFileSync(file, 'utf8')
   for (const [from, to] of replacements) {
     if (text.split(from).length !== 2) throw new Error(`${file} must contain \`${from}\` exactly once`)
@@ -78,7 +78,8 @@ function adapt(file: string, replacements: readonly (readonly [string, string])[
   return text
 }
 
-function gatewayFolder(): string {
+/** A new folder that the gateway and its workers can read. */
+export function gatewayFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'warder-gateway-'))
   // nginx' workers run as another user.
   chmodSync(folder, 0o755)
@@ -101,7 +102,8 @@ ${temporary}
 `
 }
 
-async function startGateway(
+/** Starts the program in front of `port` and waits for its first answer; `folder` goes when it stops. */
+export async function startGateway(
   command: string,
   args: readonly string[],
   port: number,
