@@ -5,6 +5,7 @@ import type { Issuer } from '#model/issuer.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, ReleaseContent, ReleaseHeader, SourceFile } from '#model/release.ts'
+import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
 import type { AuditActor, AuditAttempt, AuditFilter, AuditListing } from './audit.ts'
 import type { AdminRole } from './roles.ts'
@@ -42,6 +43,8 @@ export interface TenantSettings {
   readonly retention_days: number | null
   /** Names of arguments and properties whose values the log masks, beside those that are masked everywhere. */
   readonly mask_fields: readonly string[]
+  /** What it demands of every call; empty: nothing beyond its policies. */
+  readonly rules: TenantRules
 }
 
 /** A release as administrators see it. */

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
-import { addTenant, setTenant } from '#admin/tenants.ts'
+import { invalid } from '#admin/failure.ts'
+import { readTextFile } from '#admin/policy-folder.ts'
+import { addTenant, setTenant, type TenantChanges } from '#admin/tenants.ts'
 import type { CliContext } from './context.ts'
 import { fromAdmin } from './failure.ts'
 import { allPages } from './paging.ts'
@@ -9,9 +11,10 @@ import { commaList, positiveNumber } from './values.ts'
 interface SetFlags {
   readonly retentionDays?: { readonly days: number | null }
   readonly maskFields?: readonly string[]
+  readonly rules?: string
 }
 
-/** `warder tenant add|set|list`. */
+/** `warder tenant add|set|show|list`. */
 export function addTenantCommands(program: Command, context: CliContext): void {
   const tenant = program.command('tenant').description('tenants: the isolation units')
   tenant
@@ -26,32 +29,7 @@ export function addTenantCommands(program: Command, context: CliContext): void {
         output.object(added.value, [`added tenant ${name}`])
       })
     })
-  tenant
-    .command('set')
-    .argument('<name>', 'the tenant')
-    .option('--retention-days <number>', 'remove log rows that are older; `none` keeps all', retention)
-    .option(
-      '--mask-fields <names>',
-      'arguments and properties whose values the log masks; `none` for no more',
-      commaList,
-    )
-    .description('change settings of a tenant; without options print them')
-    .action(async (name: string, flags: SetFlags, command: Command) => {
-      const output = context.output(command)
-      const changes = {
-        ...(flags.retentionDays === undefined ? {} : { retention_days: flags.retentionDays.days }),
-        ...(flags.maskFields === undefined ? {} : { mask_fields: flags.maskFields }),
-      }
-      await context.database(output, async ({ store }) => {
-        const set = await setTenant(store, name, changes)
-        if (!set.ok) throw fromAdmin(set.failure)
-        const { retention_days: days, mask_fields: fields } = set.value
-        output.object(set.value, [
-          `log rows are kept ${days === null ? 'for ever' : `for ${days} days`}`,
-          `masked in addition: ${fields.length === 0 ? 'nothing' : fields.join(', ')}`,
-        ])
-      })
-    })
+  addSettingCommands(tenant, context)
   tenant
     .command('list')
     .description('list all tenants')
@@ -72,6 +50,67 @@ export function addTenantCommands(program: Command, context: CliContext): void {
         ),
       )
     })
+}
+
+function addSettingCommands(tenant: Command, context: CliContext): void {
+  tenant
+    .command('set')
+    .argument('<name>', 'the tenant')
+    .option('--retention-days <number>', 'remove log rows that are older; `none` keeps all', retention)
+    .option(
+      '--mask-fields <names>',
+      'arguments and properties whose values the log masks; `none` for no more',
+      commaList,
+    )
+    .option('--rules <file>', 'JSON file with what every call must meet; it replaces the rules before')
+    .description('change settings of a tenant; without options print them')
+    .action(async (name: string, flags: SetFlags, command: Command) => {
+      const changes = {
+        ...(flags.retentionDays === undefined ? {} : { retention_days: flags.retentionDays.days }),
+        ...(flags.maskFields === undefined ? {} : { mask_fields: flags.maskFields }),
+        ...(flags.rules === undefined ? {} : { rules: await readJsonFile(flags.rules) }),
+      }
+      await changeSettings(context, command, name, changes)
+    })
+  tenant
+    .command('show')
+    .argument('<name>', 'the tenant')
+    .description('print the settings and rules of a tenant')
+    .action((name: string, _: unknown, command: Command) => changeSettings(context, command, name, {}))
+}
+
+async function changeSettings(
+  context: CliContext,
+  command: Command,
+  name: string,
+  changes: TenantChanges,
+): Promise<void> {
+  const output = context.output(command)
+  await context.database(output, async ({ store }) => {
+    const set = await setTenant(store, name, changes)
+    if (!set.ok) {
+      const details = (set.failure.problems ?? []).map((problem) => ({ ...problem, help: undefined }))
+      throw fromAdmin(set.failure, details)
+    }
+    const { retention_days: days, mask_fields: fields, rules } = set.value
+    output.object(set.value, [
+      `log rows are kept ${days === null ? 'for ever' : `for ${days} days`}`,
+      `masked in addition: ${fields.length === 0 ? 'nothing' : fields.join(', ')}`,
+      Object.keys(rules).length === 0
+        ? 'no rules beyond the policies'
+        : `rules: ${JSON.stringify(rules, null, 2)}`,
+    ])
+  })
+}
+
+async function readJsonFile(path: string): Promise<unknown> {
+  const text = await readTextFile(path)
+  if (!text.ok) throw fromAdmin(text.failure)
+  try {
+    return JSON.parse(text.value)
+  } catch {
+    throw fromAdmin(invalid('tenant.invalid', `\`${path}\` is not valid JSON`))
+  }
 }
 
 /** In an object, because commander takes a null for an option that is not there. */

@@ -1,5 +1,7 @@
 import type { AdminStore, Page, TenantSettings } from '#admin/ports.ts'
 import type { TenantId } from '#model/ids.ts'
+import type { TenantRules } from '#model/tenant-rules.ts'
+import type { Json } from '#model/value.ts'
 import type { Writer } from './audit.ts'
 import { changeTenant, notifyChange } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
@@ -38,16 +40,32 @@ export async function setTenant(
     }
     await transaction`
       update tenants set retention_days = ${after.retention_days},
-        mask_fields = ${JSON.stringify(after.mask_fields)}::text::json where tenant = ${tenant}`
-    await writer.record(transaction, { tenant, target: tenant, before: { ...before }, after: { ...after } })
+        mask_fields = ${JSON.stringify(after.mask_fields)}::text::json,
+        rules = ${JSON.stringify(after.rules)}::text::json where tenant = ${tenant}`
+    await writer.record(transaction, {
+      tenant,
+      target: tenant,
+      before: { ...before, rules: toJson(before.rules) },
+      after: { ...after, rules: toJson(after.rules) },
+    })
     return after
   })
 }
 
-async function settingsOf(transaction: Transaction, tenant: TenantId): Promise<TenantSettings> {
-  const [row] = await transaction<{ retention_days: number | null; mask_fields: readonly string[] | null }[]>`
-    select retention_days, mask_fields from tenants where tenant = ${tenant}`
-  return { retention_days: row?.retention_days ?? null, mask_fields: row?.mask_fields ?? [] }
+async function settingsOf(sql: Sql | Transaction, tenant: TenantId): Promise<TenantSettings> {
+  const [row] = await sql<
+    { retention_days: number | null; mask_fields: readonly string[] | null; rules: TenantRules | null }[]
+  >`
+    select retention_days, mask_fields, rules from tenants where tenant = ${tenant}`
+  return {
+    retention_days: row?.retention_days ?? null,
+    mask_fields: row?.mask_fields ?? [],
+    rules: row?.rules ?? {},
+  }
+}
+
+function toJson(rules: TenantRules): Json {
+  return JSON.parse(JSON.stringify(rules))
 }
 
 /** Tenants by name. */

@@ -15,6 +15,9 @@ const settings = {
     .array(z.string())
     .readonly()
     .openapi({ description: 'Arguments whose values the log masks.' }),
+  rules: z
+    .record(z.string(), z.any())
+    .openapi('TenantRules', { description: 'What the tenant demands of every call; docs/identity.md.' }),
 }
 
 /** Tenants: the isolation units. */
@@ -58,11 +61,13 @@ function settingsRoute(app: OpenAPIHono<AdminEnv>, at: At): void {
     responses: { ...PROBLEMS, 200: json(z.object({ tenant: z.string(), ...settings }), 'The settings.') },
   })
   app.openapi(change, async (c) => {
-    const { retention_days: days, mask_fields: fields } = c.req.valid('json')
+    const { retention_days: days, mask_fields: fields, rules } = c.req.valid('json')
     const changes = {
       ...(days !== undefined && { retention_days: days }),
       ...(fields !== undefined && { mask_fields: fields }),
+      ...(rules !== undefined && { rules }),
     }
-    return c.json(unwrap(await setTenant(c.get('store'), tenantOf(c), changes)), 200)
+    const set = unwrap(await setTenant(c.get('store'), tenantOf(c), changes))
+    return c.json({ ...set, rules: { ...set.rules } }, 200)
   })
 }
