@@ -12,10 +12,12 @@ export interface ServerMatch {
 }
 
 /** Servers by endpoint, in the form that paths are compared in. */
-export type EndpointTable = ReadonlyMap<
-  string,
-  { readonly server: string; readonly protocol: ServerProtocol }
->
+export type EndpointTable = ReadonlyMap<string, Served>
+
+interface Served {
+  readonly server: string
+  readonly protocol: ServerProtocol
+}
 
 const ENDPOINT = /^(?:\/[A-Za-z0-9._~!$&'()*+,=:@-]+)+$/
 
