@@ -4,9 +4,12 @@ import type { RolledBack, State, TenantState } from '#model/state.ts'
 import { listenForChanges } from './change-listener.ts'
 import type { Database } from './database.ts'
 import { codeOf, withDeadline } from './faults.ts'
+import type { FeedWatch } from './feed-watch.ts'
 import { type Position, readPosition } from './position.ts'
+import { readRevocations } from './revocation-lists.ts'
 import type { StateSeen } from './state-seen.ts'
-import { type Assembly, type KeyedGateway, type LoadedTenant, loadTenant } from './tenant-loader.ts'
+import { type Assembly, type LoadedTenant, loadTenant } from './tenant-loader.ts'
+import { TenantViews } from './tenant-views.ts'
 
 /** What the feed needs beside the database. */
 export interface FeedParts extends Assembly {
@@ -17,6 +20,8 @@ export interface FeedParts extends Assembly {
   readonly seen: StateSeen
   /** Told of everything that went wrong; the feed goes on. */
   readonly onFault: (error: unknown) => void
+  /** Told what changed, for those who keep answers. */
+  readonly watch?: FeedWatch
 }
 
 /** The live view of the database, and its end. */
@@ -74,8 +79,7 @@ class Feed implements State {
   #position: Position | undefined
   #rolledBack: RolledBack | undefined
   #acknowledgement: string | undefined
-  readonly #tenants = new Map<TenantId, LoadedTenant>()
-  readonly #keys = new Map<string, KeyedGateway>()
+  readonly #tenants = new TenantViews()
   /** Tenants whose active release is broken, and when it was last tried. */
   readonly #broken = new Map<TenantId, number>()
   /** Tenants that could not be loaded at all, and since when. */
@@ -118,11 +122,11 @@ class Feed implements State {
   }
 
   tenant(id: TenantId): TenantState | undefined {
-    return this.#tenants.get(id)
+    return this.#tenants.view(id)
   }
 
   tenants(): Iterable<TenantState> {
-    return this.#tenants.values()
+    return this.#tenants.views()
   }
 
   troubled(): { readonly broken: number; readonly failing: number } {
@@ -130,8 +134,7 @@ class Feed implements State {
   }
 
   gatewayByKeyHash(hash: string) {
-    const found = this.#keys.get(hash)
-    return found !== undefined && this.#parts.clock() < found.expiresAt ? found.gateway : undefined
+    return this.#tenants.gatewayByKeyHash(hash, this.#parts.clock())
   }
 
   /** Listens and polls until closed. */
@@ -170,7 +173,7 @@ class Feed implements State {
     const position = await this.#within(readPosition(this.#sql))
     await this.#compare(position)
     const before = this.#position
-    if (position.version !== before?.version) await this.#loadChanged(before?.version)
+    if (position.version !== before?.version) await this.#loadChanged(before?.version, position.version)
     await this.#retryTroubled()
     this.#position = position
     this.#refreshedAt = askedAt
@@ -197,15 +200,38 @@ class Feed implements State {
     this.#acknowledgement = acknowledgement
   }
 
-  /** Without `since` everything, and what is not there any more is forgotten. */
-  async #loadChanged(since: number | undefined): Promise<void> {
+  /**
+   * Without `since` everything, and what is not there any more is forgotten.
+   *
+   * INVARIANT: what is revoked acts before anything else is loaded, and what is lifted only afterwards: whatever was changed
+   * before it (a suspension in its place) is there when it goes.
+   */
+  async #loadChanged(since: number | undefined, until: number): Promise<void> {
+    const rows = await this.#within(readRevocations(this.#sql, since), LOAD_MILLISECONDS)
+    const now = this.#parts.clock()
+    const revoked = rows.filter(({ isInForce }) => isInForce)
+    this.#tenants.applyRevocations(revoked, now)
+    if (since !== undefined && revoked.length > 0) this.#parts.watch?.revoked(revoked)
+    const changed = await this.#loadTenants(since)
+    if (since === undefined) this.#tenants.replaceRevocations(rows, now)
+    else
+      this.#tenants.applyRevocations(
+        rows.filter(({ isInForce }) => !isInForce),
+        now,
+      )
+    const isEverywhere = since === undefined || rows.some(({ tenant }) => tenant === null)
+    if (isEverywhere) this.#tenants.settleEverywhere(until)
+    this.#parts.watch?.settled(isEverywhere ? undefined : changed, until)
+  }
+
+  async #loadTenants(since: number | undefined): Promise<readonly TenantId[]> {
     const changed = await this.#within(
       this.#sql<{ tenant: TenantId }[]>`
         select tenant from tenants where state_version > ${since ?? -1} order by state_version`.then(
         (rows) => rows,
       ),
     )
-    if (since === undefined) this.#forgetAllBut(new Set(changed.map(({ tenant }) => tenant)))
+    if (since === undefined) this.#tenants.forgetAllBut(new Set(changed.map(({ tenant }) => tenant)))
     // A few at once, so that one large import does not hold up what another tenant revoked.
     const waiting = changed.values()
     const lanes = Array.from({ length: LOADING_AT_ONCE }, async () => {
@@ -213,6 +239,7 @@ class Feed implements State {
     })
     const failed = (await Promise.allSettled(lanes)).find((lane) => lane.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+    return changed.map(({ tenant }) => tenant)
   }
 
   async #retryTroubled(): Promise<void> {
@@ -224,13 +251,13 @@ class Feed implements State {
   }
 
   async #load(tenant: TenantId): Promise<void> {
-    const before = this.#tenants.get(tenant)
+    const before = this.#tenants.loaded(tenant)
     try {
       const loading = loadTenant(this.#sql, tenant, before, this.#parts)
       const loaded = await this.#within(loading, LOAD_MILLISECONDS)
       if (loaded === undefined || this.#isClosed) return
       this.#failing.delete(tenant)
-      this.#replace(before, loaded)
+      this.#replace(loaded)
     } catch (error) {
       if (this.#isClosed || codeOf(error) !== undefined) throw error
       // Not the database's fault, so the other tenants' states must not grow stale over it.
@@ -238,10 +265,8 @@ class Feed implements State {
     }
   }
 
-  #replace(before: LoadedTenant | undefined, loaded: LoadedTenant): void {
-    for (const hash of before?.gateways.keys() ?? []) this.#keys.delete(hash)
-    for (const [hash, gateway] of loaded.gateways) this.#keys.set(hash, gateway)
-    this.#tenants.set(loaded.id, loaded)
+  #replace(loaded: LoadedTenant): void {
+    this.#tenants.replace(loaded)
     if (loaded.broken === undefined) {
       this.#broken.delete(loaded.id)
       return
@@ -257,16 +282,7 @@ class Feed implements State {
     this.#failing.set(tenant, since)
     this.#parts.onFault(new Error(`tenant \`${tenant}\` can't be loaded`, { cause }))
     if (now - since < FAILING_MILLISECONDS_MAX) return
-    this.#forget(tenant)
-  }
-
-  #forget(tenant: TenantId): void {
-    for (const hash of this.#tenants.get(tenant)?.gateways.keys() ?? []) this.#keys.delete(hash)
-    this.#tenants.delete(tenant)
-  }
-
-  #forgetAllBut(kept: ReadonlySet<TenantId>): void {
-    for (const tenant of this.#tenants.keys()) if (!kept.has(tenant)) this.#forget(tenant)
+    this.#tenants.forget(tenant)
   }
 
   /** When no answer comes in time, the connection is replaced. */
