@@ -1,6 +1,9 @@
 import { type LogEntry, makeEntry } from '#decision-log/entry.ts'
 import type { Mask } from '#decision-log/mask.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
+import { createFindAgent } from '#delegation/find-agent.ts'
+import { guardDelegation } from '#delegation/guard.ts'
+import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
 import { guardBefore } from '#guards/before.ts'
 import { guardRevoked, guardStopped } from '#guards/revoked.ts'
@@ -17,6 +20,7 @@ import type { DecisionId } from '#model/ids.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
+import { toolIdOf } from '#policy/ask/warder-entities.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
 import { bindAction } from '#protocols/bind-action.ts'
 import type { Breakers } from '#revocation/breakers.ts'
@@ -90,7 +94,8 @@ async function judge(
       : stopped({ code: 'state.stale', message: REASONS['state.stale'], detail: 'the state kept changing' })
   }
   if (!verified.ok) return stopped(verified.failure, tenant)
-  const identity = verified.value
+  const findAgent = createFindAgent(tenant, steps.state, request.now)
+  const identity = resolveDelegation(verified.value, tenant, findAgent, request.now)
   const revoked = judgeRevoked(steps, request, identity, tenant)
   if (revoked !== undefined) return stopped(revoked, tenant, identity)
 
@@ -98,7 +103,7 @@ async function judge(
   if (release === undefined) {
     return stopped({ code: 'policy.no_release', message: REASONS['policy.no_release'] }, tenant, identity)
   }
-  const after = guardAfter(identity, tenant)
+  const after = guardAfter(identity, tenant, findAgent, request.now)
   if (after !== undefined) return stopped(after, tenant, identity)
 
   const bound = bindAction(request, tenant)
@@ -106,13 +111,17 @@ async function judge(
   const call = bound.value
   const halted = guardStopped(placesOf(call, tenant), tenant.revocations, request.now)
   if (halted !== undefined) return stopped(halted, tenant, identity)
+  const tool = toolIdOf(call, registry)?.id
+  const delegated = guardDelegation({ identity, tenant, findAgent, tool }, call, () => false)
+  if (!delegated.ok) return stopped(delegated.failure, tenant, identity)
+  const acting = delegated.value
 
   const trusts = {
     properties: mayAssert(gateway, request.dialect, 'properties'),
     context: mayAssert(gateway, request.dialect, 'context'),
   }
-  const judgement = steps.judgePolicy({ request: call, identity, gateway, registry, release, trusts })
-  return { judgement, identity, tenant, call }
+  const judgement = steps.judgePolicy({ request: call, identity: acting, gateway, registry, release, trusts })
+  return { judgement, identity: acting, tenant, call }
 }
 
 /** Step 8: whatever the call hangs on, revoked in the database or by a breaker that opened here. */

@@ -1,5 +1,5 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
-import type { Federation, FindAgent } from '#model/delegation.ts'
+import type { Federation, FindAgent, FoundAgent } from '#model/delegation.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { State, TenantState } from '#model/state.ts'
@@ -19,24 +19,32 @@ export function createFindAgent(
 ): FindAgent {
   return (id) => {
     const own = tenant.registry.find({ type: AGENT, id })
-    const named = own === undefined ? undefined : tenantOf(own)
-    if (own !== undefined && (named === undefined || named === tenant.id))
-      return { entity: own, registry: tenant.registry, home: tenant.id }
-    const federation = (tenant.delegations?.federations ?? []).find(
-      (each) => lets(each, id, now) && (named === undefined || each.foreign === named),
+    const named = own && tenantOf(own)
+    if (own !== undefined && (named ?? tenant.id) === tenant.id) return found(own, tenant)
+    const federations = (tenant.delegations?.federations ?? []).filter(
+      (each) => lets(each, id, now) && (named ?? each.foreign) === each.foreign,
     )
-    const home = federation && state.tenant(federation.foreign)
+    const home = homeOf(federations, state)
     const entity = home?.registry.find({ type: AGENT, id })
-    if (federation !== undefined && home !== undefined && entity !== undefined)
-      return { entity, registry: home.registry, home: home.id, federation }
-    return own === undefined || named === undefined
-      ? undefined
-      : { entity: own, registry: tenant.registry, home: named }
+    if (home !== undefined && entity !== undefined) return { ...found(entity, home), federations }
+    return own && { ...found(own, tenant), home: named ?? tenant.id }
   }
+}
+
+function found(entity: StoredEntity, { registry, id }: TenantState): FoundAgent {
+  return { entity, registry, home: id }
 }
 
 function lets(federation: Federation, agent: string, now: EpochMilliseconds): boolean {
   return federation.direction === 'in' && federation.endsAt > now && federation.agents.includes(agent)
+}
+
+/** The one tenant that `federations` are with: two tenants that both call an agent so are no ground to prefer one of them. */
+function homeOf(federations: readonly Federation[], state: Pick<State, 'tenant'>): TenantState | undefined {
+  const [first] = federations
+  return first !== undefined && federations.every(({ foreign }) => foreign === first.foreign)
+    ? state.tenant(first.foreign)
+    : undefined
 }
 
 /** The tenant that an entity says it belongs to. */

@@ -18,7 +18,7 @@ export function resolveDelegation(
   const byEdge = edgesOf(identity).map((edge) => grantsOf(edge, tenant.delegations, now))
   const home = (id: string) => {
     const found = findAgent(id)
-    return found?.federation === undefined ? undefined : found.home
+    return found?.federations === undefined ? undefined : found.home
   }
   const actors = [...(agent === undefined ? [] : [agent.id]), ...delegation.chain.map(({ id }) => id)]
   const crossings = new Set(actors.flatMap((id) => home(id) ?? []))

@@ -50,8 +50,8 @@ export interface FoundAgent {
   readonly registry: RegistrySnapshot
   /** Where the agent belongs. */
   readonly home: TenantId
-  /** What lets it act here, for an agent of another tenant. Undefined there: nothing does. */
-  readonly federation?: Federation
+  /** What lets it act here, for an agent of another tenant; any one of them does. Undefined there: nothing does. */
+  readonly federations?: readonly Federation[]
 }
 
 /** Looks an agent up by its id, at the one `now` of a decision; undefined when nobody registered it. */

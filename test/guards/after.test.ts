@@ -1,11 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { createFindAgent } from '#delegation/find-agent.ts'
 import { guardAfter } from '#guards/after.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { Release } from '#model/release.ts'
+import type { Json } from '#model/value.ts'
 import { registryOf, TENANT, tenantWith } from '../support/tokens.ts'
+import { NOON } from '../support/world.ts'
 
 function entity(type: string, id: string, status: unknown = 'active'): StoredEntity {
   const attrs = status === undefined ? {} : { status: status as string }
@@ -34,15 +37,16 @@ function guard(
   entities: readonly StoredEntity[],
   vocabulary: 'own' | 'warder' = 'warder',
 ) {
-  return guardAfter(
-    who,
-    tenantWith([], { registry: registryOf(entities), release: { vocabulary } as Release }),
-  )
+  const tenant = tenantWith([], { registry: registryOf(entities), release: { vocabulary } as Release })
+  return guardAfter(who, tenant, createFindAgent(tenant, { tenant: () => undefined }, NOON), NOON)
 }
 
 const ALL = [entity('Agent', 'a'), entity('Agent', 'b'), entity('Agent', 'c'), entity('User', 'u')]
 const delegated = identity('c', 'u', ['c', 'b', 'a'])
-const SUSPENDED = { code: 'agent.suspended', message: 'the agent or one of its actors is suspended' }
+const SUSPENDED = expect.objectContaining({
+  code: 'agent.suspended',
+  message: 'the agent or one of its actors is suspended',
+})
 
 test('registered and active parties pass, an unregistered user too', () => {
   expect(guard(delegated, ALL)).toBeUndefined()
@@ -61,10 +65,7 @@ test.each(['a', 'b', 'c'])('removing %s from the registry stops everybody who ac
       delegated,
       ALL.filter((each) => each.uid.id !== id),
     ),
-  ).toEqual({
-    code: 'agent.unknown',
-    message: 'the agent is not registered',
-  })
+  ).toEqual({ code: 'agent.unknown', message: 'the agent is not registered', detail: `\`${id}\`` })
 })
 
 test.each(['Active', 'enabled', '', 'suspended', true, null])('a status of %o is not active', (status) => {
@@ -73,7 +74,10 @@ test.each(['Active', 'enabled', '', 'suspended', true, null])('a status of %o is
 
 test('a suspended user stops, whoever acts', () => {
   const entities = [...ALL.slice(0, 3), entity('User', 'u', 'suspended')]
-  expect(guard(delegated, entities)).toEqual({ code: 'user.suspended', message: 'the user is suspended' })
+  expect(guard(delegated, entities)).toMatchObject({
+    code: 'user.suspended',
+    message: 'the user is suspended',
+  })
   expect(guard(identity(undefined, 'u', []), entities)).toMatchObject({ code: 'user.suspended' })
 })
 
@@ -130,4 +134,53 @@ test('suspending anybody never lets somebody pass who was stopped', () => {
 test('an agent without a status is not active', () => {
   const agent = { ...entity('Agent', 'a'), attrs: {} }
   expect(guard(identity('a', undefined, []), [agent])).toEqual(SUSPENDED)
+})
+
+const at = (milliseconds: number) => ({
+  __extn: { fn: 'datetime', arg: new Date(milliseconds).toISOString() },
+})
+const spawned = (parent: Json) => ({ spawnedBy: { __entity: parent } })
+const withAttrs = (id: string, attrs: StoredEntity['attrs'], parents: StoredEntity['parents'] = []) => ({
+  ...entity('Agent', id),
+  attrs: { status: 'active', ...attrs },
+  parents,
+})
+
+test.each<[string, StoredEntity['attrs'], string]>([
+  ['was never activated', { status: 'pending' }, 'agent.pending'],
+  ['was retired', { status: 'retired' }, 'agent.retired'],
+  ['expired a moment ago', { expiresAt: at(NOON) }, 'agent.expired'],
+  ['has an end that is no instant', { expiresAt: 'tomorrow' }, 'agent.expired'],
+  ['has an end of another kind', { expiresAt: { __extn: { fn: 'ip', arg: '2999-01-01' } } }, 'agent.expired'],
+  ['was spawned by nobody known', spawned({ type: 'Warder::Agent', id: 'gone' }), 'agent.suspended'],
+  ['was spawned by a user', spawned({ type: 'Warder::User', id: 'u' }), 'agent.suspended'],
+  ['was spawned by itself', spawned({ type: 'Warder::Agent', id: 'x' }), 'agent.suspended'],
+  ['has a parent that can not be read', { spawnedBy: 'a' }, 'agent.suspended'],
+])('an agent that %s is stopped, first or at any hop', (_, attrs, code) => {
+  const entities = [...ALL, withAttrs('x', attrs)]
+  expect(guard(identity('x', 'u', ['x']), entities)).toMatchObject({ code })
+  expect(guard(identity('c', 'u', ['c', 'x', 'a']), entities)).toMatchObject({ code })
+  expect(guard(identity('x', undefined, []), entities)).toMatchObject({ code })
+})
+
+test('an agent before its end passes', () => {
+  expect(
+    guard(identity('x', 'u', ['x']), [...ALL, withAttrs('x', { expiresAt: at(NOON + 1) })]),
+  ).toBeUndefined()
+})
+
+test('stopping whoever spawned an agent stops it, over generations', () => {
+  const child = (id: string, parent: string) => withAttrs(id, spawned({ type: 'Warder::Agent', id: parent }))
+  const family = [entity('User', 'u'), child('y', 'x'), child('x', 'w')]
+  expect(guard(identity('y', 'u', ['y']), [...family, entity('Agent', 'w')])).toBeUndefined()
+  for (const status of ['suspended', 'retired', 'pending'])
+    expect(guard(identity('y', 'u', ['y']), [...family, entity('Agent', 'w', status)])).toBeDefined()
+})
+
+test('a stopped blueprint stops every agent that was made from it', () => {
+  const uid = { type: 'Warder::Blueprint', id: 'triage' }
+  const blueprint = (status: string) => ({ uid, attrs: { status }, tags: {}, parents: [] })
+  const agent = withAttrs('x', {}, [uid])
+  expect(guard(identity('x', 'u', ['x']), [agent, blueprint('active')])).toBeUndefined()
+  expect(guard(identity('x', 'u', ['x']), [agent, blueprint('stopped')])).toEqual(SUSPENDED)
 })
