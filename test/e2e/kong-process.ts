@@ -1,14 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import {
-  adapt,
-  gatewayFolder,
-  type RunningGateway,
-  type StartGateway,
-  startGateway,
-} from './gateway-process.ts'
-import { send } from './http.ts'
-import { freePorts, until } from './ports.ts'
+import { gatewayFolder, type StartGateway, startGateway } from './gateway-process.ts'
+import { freePorts } from './ports.ts'
 
 /** Settings of the plugin beside `url` and `gateway_key`; `is_old` is a Kong whose PDK reads no body from a file. */
 export type PluginSettings = Readonly<Record<string, string | number | boolean>>
