@@ -1,7 +1,7 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
-import { type AuthorizationRequest, isJsonDialect } from '#model/request.ts'
+import { type AuthorizationRequest, type Credential, isJsonDialect } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import { identityFromClaims } from './asserted.ts'
 import { mayAssert } from './assertion.ts'
@@ -9,6 +9,8 @@ import { mapClaims } from './claims.ts'
 import { createVerifyToken, type VerifyToken } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
 import { type NamedParties, readNamedParties } from './named.ts'
+import { objectionToSource, type Possession, type PossessionAsked } from './proof/possession.ts'
+import type { ProofStep } from './proof/proof-step.ts'
 import { reconcile } from './reconcile.ts'
 import { stop } from './stop.ts'
 import type { TokenCache } from './token-cache.ts'
@@ -25,10 +27,18 @@ export type Verify = (
 ) => Promise<Result<VerifiedIdentity, Stop>>
 
 /** A verifier over a cache of verified tokens, its own unless one is given. */
-export function createVerify(parts: { readonly keys: KeySets; readonly cache?: TokenCache }): Verify {
+export function createVerify(parts: {
+  readonly keys: KeySets
+  readonly cache?: TokenCache
+  /** Undefined: a token that is bound to a key denies. */
+  readonly proofs?: ProofStep
+}): Verify {
   const verifyToken = createVerifyToken(parts.keys, parts.cache)
   return async (request, gateway, tenant) => {
-    const objection = objectionToTenant(request, gateway, tenant) ?? objectionToHeaders(request, gateway)
+    const objection =
+      objectionToTenant(request, gateway, tenant) ??
+      objectionToHeaders(request, gateway) ??
+      objectionToSource(request, gateway)
     if (objection !== undefined) return failed(objection)
     const named = readNamedParties(request)
     if (!named.ok) return named
@@ -45,6 +55,7 @@ export function createVerify(parts: { readonly keys: KeySets; readonly cache?: T
         named: named.value,
         canAssert,
         verifyToken,
+        proofs: parts.proofs,
       })
     if (!isJsonDialect(request.dialect) && !canAssert) return failed(stop('credentials.missing'))
     return identityFromClaims(named.value, tenant, canAssert)
@@ -69,16 +80,17 @@ function objectionToHeaders(request: AuthorizationRequest, gateway: Gateway): St
     : undefined
 }
 
-/** The one bearer token of the request; undefined when it carries no credential at all. */
-function selectToken(request: AuthorizationRequest): Result<string | undefined, Stop> {
+/** The one access token of the request; undefined when it carries no credential at all. */
+function selectToken(request: AuthorizationRequest): Result<Credential | undefined, Stop> {
   const [first, second] = request.credentials
   if (first === undefined) return success(undefined)
   if (second !== undefined) return failed(stop('credentials.multiple'))
-  return first.scheme === 'bearer' ? success(first.value) : failed(stop('credentials.unsupported'))
+  const isToken = first.scheme === 'bearer' || first.scheme === 'dpop'
+  return isToken ? success(first) : failed(stop('credentials.unsupported'))
 }
 
 async function identityFromToken(
-  token: string,
+  credential: Credential,
   parts: {
     readonly request: AuthorizationRequest
     readonly gateway: Gateway
@@ -86,22 +98,43 @@ async function identityFromToken(
     readonly named: NamedParties
     readonly canAssert: boolean
     readonly verifyToken: VerifyToken
+    readonly proofs: ProofStep | undefined
   },
 ): Promise<Result<VerifiedIdentity, Stop>> {
-  const verified = await parts.verifyToken(token, parts.tenant, parts.request.now)
+  const { request, gateway, tenant, proofs } = parts
+  const verified = await parts.verifyToken(credential.value, tenant, request.now)
   if (!verified.ok) return verified
-  const objection = objectionToUse(verified.value, parts.gateway)
+  const objection = objectionToUse(verified.value, gateway)
   if (objection !== undefined) return failed(objection)
-  const parties = mapClaims(verified.value, parts.tenant)
-  return parties.ok ? reconcile(parties.value, parts.named, parts.tenant, parts.canAssert) : parties
+  const { boundTo } = verified.value
+  const possession = prove(proofs, { request, gateway, tenant, credential, boundTo })
+  if (!possession.ok) return possession
+  const parties = mapClaims(verified.value, tenant)
+  if (!parties.ok) return parties
+  const identity = reconcile(parties.value, parts.named, tenant, parts.canAssert)
+  if (!identity.ok) return identity
+  const { presenter, nonce, once } = possession.value
+  // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
+  const used = once && (await proofs?.reserve(once, request))
+  if (used !== undefined) return failed(used)
+  return success({
+    ...identity.value,
+    ...(presenter !== undefined && { presenter }),
+    ...(nonce !== undefined && { nonce }),
+  })
+}
+
+/** RFC 9449 section 7.1: a token that is bound to a key is worth nothing without the proof. */
+function prove(proofs: ProofStep | undefined, asked: PossessionAsked): Result<Possession, Stop> {
+  if (proofs !== undefined) return proofs.prove(asked)
+  return asked.boundTo === undefined && asked.credential.scheme === 'bearer'
+    ? success({ presenter: undefined, nonce: undefined, once: undefined })
+    : failed(stop('credentials.unsupported', 'the token is bound to a key'))
 }
 
 /** What a good token is not good for here. Checked on every use, since a token is cached without its gateway. */
-function objectionToUse({ payload, issuer, boundTo }: TokenClaims, { settings }: Gateway): Stop | undefined {
+function objectionToUse({ payload, issuer }: TokenClaims, { settings }: Gateway): Stop | undefined {
   // INVARIANT: a gateway only narrows what the issuer's registration accepts; both lists must hold the audience.
   const audience = settings?.audience
-  const foreign = audience && objectionToAudience(payload['aud'], audience, issuer.audiencesMax)
-  if (foreign !== undefined) return foreign
-  // RFC 9449 section 7.1: a token that is bound to a key is worth nothing without the proof, which can't be checked here.
-  return boundTo === undefined ? undefined : stop('credentials.unsupported', 'the token is bound to a key')
+  return audience && objectionToAudience(payload['aud'], audience, issuer.audiencesMax)
 }

@@ -110,7 +110,7 @@ test.each<[string, Partial<AuthorizationRequest>, Partial<Gateway>, ReasonCode]>
   ['comes in headers without a token', { dialect: 'forward-auth' }, {}, 'credentials.missing'],
   ['comes in headers and names nobody', { dialect: 'forward-auth' }, { asserts: ALL }, 'identity.missing'],
   ['has an AuthZEN subject that is no party', { dialect: 'authzen', subject: ALICE }, {}, 'identity.missing'],
-  ['carries a DPoP token', { credentials: [{ scheme: 'dpop', value: 'x' }] }, {}, 'credentials.unsupported'],
+  ['carries what is no token', { credentials: [{ scheme: 'dpop', value: 'x' }] }, {}, 'token.malformed'],
   ['carries a password', { credentials: [{ scheme: 'basic', value: 'x' }] }, {}, 'credentials.unsupported'],
   [
     'carries something without a scheme',
