@@ -103,9 +103,18 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
     },
     delegation: {
       source: delegation.source,
-      chain: delegation.chain.map(({ issuer, id }) =>
-        jsonObject({ issuer, id: mask.json(id, 'identity.chain', report) }),
+      chain: delegation.chain.map(({ issuer, id, profile }) =>
+        jsonObject({
+          issuer,
+          id: mask.json(id, 'identity.chain', report),
+          profile: profile === undefined ? undefined : mask.text(profile),
+        }),
       ),
+      ...jsonObject({
+        evidence: delegation.evidence,
+        grants: delegation.grants?.length ? delegation.grants : undefined,
+        crossings: delegation.crossings?.length ? delegation.crossings : undefined,
+      }),
     },
     token:
       token &&

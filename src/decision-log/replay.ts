@@ -1,7 +1,7 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import { ASSERTION_KINDS, type AssertionKind, type Gateway } from '#model/gateway.ts'
-import type { Actor, Party, VerifiedIdentity, VerifiedToken } from '#model/identity.ts'
+import type { Actor, ChainEvidence, Party, VerifiedIdentity, VerifiedToken } from '#model/identity.ts'
 import type { GatewayId, TenantId } from '#model/ids.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import type { Provenance } from '#model/provenance.ts'
@@ -107,8 +107,20 @@ function parseIdentity(facts: JsonObject, request: AuthorizationRequest): Verifi
     delegation: {
       source: textAt(delegation, 'source') as VerifiedIdentity['delegation']['source'],
       chain: listAt(delegation, 'chain').filter(isObject).map(parseActor),
+      ...delegationFacts(delegation),
     },
     token: token && parseToken(token),
+  }
+}
+
+function delegationFacts(
+  facts: JsonObject,
+): Pick<VerifiedIdentity['delegation'], 'evidence' | 'grants' | 'crossings'> {
+  const evidence = textIn(facts, 'evidence')
+  return {
+    ...(evidence !== undefined && { evidence: evidence as ChainEvidence }),
+    ...('grants' in facts && { grants: textsAt(facts, 'grants') }),
+    ...('crossings' in facts && { crossings: textsAt(facts, 'crossings') as TenantId[] }),
   }
 }
 

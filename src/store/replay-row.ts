@@ -1,6 +1,7 @@
 import { canonicalJson } from '#decision-log/chain.ts'
 import type { LogRow } from '#decision-log/port.ts'
 import { requestFromRow } from '#decision-log/replay.ts'
+import { createFindAgent } from '#delegation/find-agent.ts'
 import { guardAfter } from '#guards/after.ts'
 import { mayAssert } from '#identity/assertion.ts'
 import type { ReleaseId, TenantId } from '#model/ids.ts'
@@ -43,7 +44,8 @@ export function createReplay(past: LogCare): ReplayRow {
   const releaseOf = keepingLast((tenant, id) => readRelease(past, tenant as TenantId, id as ReleaseId))
   return async (row) => {
     const not = (why: string): Replayed => ({ decision_id: row.decision_id, outcome: 'not_replayable', why })
-    if (OPERATIONAL.has(row.reason)) return not(`\`${row.reason}\` came from the state of the server`)
+    const passing = fromPassingState(row)
+    if (passing !== undefined) return not(passing)
     const replay = requestFromRow(row)
     if (!replay.ok) return not(replay.failure)
     const { request, identity, gateway } = replay.value
@@ -53,7 +55,8 @@ export function createReplay(past: LogCare): ReplayRow {
     if (release === undefined) return not(`its release ${row.release} is not stored`)
     const registry = await registryAt(row.tenant, `${row.state_version}`)
     const tenant = { id: identity.tenant, version: row.state_version, registry, release, issuers: [] }
-    const stop = guardAfter(identity, tenant)
+    const findAgent = createFindAgent(tenant, { tenant: () => undefined }, request.now)
+    const stop = guardAfter(identity, tenant, findAgent, request.now)
     const trusts = {
       properties: mayAssert(gateway, request.dialect, 'properties'),
       context: mayAssert(gateway, request.dialect, 'context'),
@@ -64,6 +67,18 @@ export function createReplay(past: LogCare): ReplayRow {
         : { effect: 'deny' as const, reasons: [stop], obligations: [] }
     return compared(row, now)
   }
+}
+
+/** Why a row can't be decided again: what decided it is not kept as it was. */
+function fromPassingState(row: LogRow): string | undefined {
+  if (OPERATIONAL.has(row.reason)) return `\`${row.reason}\` came from the state of the server`
+  if (row.reason.startsWith('chain.')) return 'it was denied by the rules and grants of that time'
+  const identity = row.facts['identity']
+  const delegation =
+    typeof identity === 'object' && identity !== null && 'delegation' in identity && identity.delegation
+  return typeof delegation === 'object' && delegation !== null && 'crossings' in delegation
+    ? 'agents of another tenant took part'
+    : undefined
 }
 
 function compared(
