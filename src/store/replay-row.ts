@@ -50,6 +50,7 @@ export function createReplay(past: LogCare): ReplayRow {
     if (!replay.ok) return not(replay.failure)
     const { request, identity, gateway } = replay.value
     if (identity === undefined) return not('it was denied before anybody was believed')
+    if (identity.delegation.crossings !== undefined) return not('agents of another tenant took part')
     if (row.release === null) return not('the tenant had no active release')
     const release = await releaseOf(row.tenant, row.release)
     if (release === undefined) return not(`its release ${row.release} is not stored`)
@@ -73,12 +74,7 @@ export function createReplay(past: LogCare): ReplayRow {
 function fromPassingState(row: LogRow): string | undefined {
   if (OPERATIONAL.has(row.reason)) return `\`${row.reason}\` came from the state of the server`
   if (row.reason.startsWith('chain.')) return 'it was denied by the rules and grants of that time'
-  const identity = row.facts['identity']
-  const delegation =
-    typeof identity === 'object' && identity !== null && 'delegation' in identity && identity.delegation
-  return typeof delegation === 'object' && delegation !== null && 'crossings' in delegation
-    ? 'agents of another tenant took part'
-    : undefined
+  return undefined
 }
 
 function compared(
