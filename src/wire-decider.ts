@@ -54,8 +54,7 @@ export async function wireDecider(
   const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
   const evaluate = createEvaluate(engine, memo, slots)
   const keys = createKeySets({
-    // `http` is accepted on loopback only, where no other machine can answer.
-    fetch: createFetchJwks(true),
+    fetch: createFetchJwks(),
     clock: systemClock,
     onFault: (about, fault) => {
       metrics.keysFault()

@@ -1,4 +1,5 @@
-import { type IssuerProblem, parseIssuer } from '#identity/issuer.ts'
+import { parseIssuer } from '#identity/issuer.ts'
+import type { IssuerProblem } from '#identity/issuer-fields.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import { parseTenantId, type TenantId } from '#model/ids.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'

@@ -1,92 +1,144 @@
-import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
-import type { ClaimMapping, Issuer, IssuerKeys } from '#model/issuer.ts'
+import type {
+  ClaimMapping,
+  ClaimType,
+  Introspection,
+  Issuer,
+  IssuerKeys,
+  IssuerProfile,
+} from '#model/issuer.ts'
+import {
+  type Fields,
+  type IssuerProblem,
+  isFields,
+  type Report,
+  readFlag,
+  readNumber,
+  readText,
+  readTexts,
+  readUrl,
+  refuseUnknown,
+} from './issuer-fields.ts'
 import { normalizeType } from './jwt-format.ts'
 import { ALGORITHMS, parseKeySet } from './key-set.ts'
-import { isLoopbackHost } from './loopback.ts'
-
-/** One thing wrong with an issuer file. `path` is dotted; empty for the document itself. */
-export interface IssuerProblem {
-  readonly path: string
-  readonly message: string
-}
-
-type Fields = { readonly [name: string]: unknown }
-type Report = (path: string, message: string) => undefined
+import { PROFILES, type Profile } from './profiles.ts'
+import { spiffeDomainOf } from './spiffe-id.ts'
 
 const FIELDS = [
   'issuer',
+  'profile',
   'audience',
+  'audiences_max',
   'algorithms',
   'types',
+  'required_claims',
   'jwks',
   'jwks_uri',
+  'discovery',
+  'introspection',
+  'private_network',
   'claims',
   'clock_tolerance_seconds',
   'lifetime_seconds_max',
+  'age_seconds_max',
 ]
-const ALGORITHMS_DEFAULT = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
-const CLAIM_PATH = /^[^\p{Cc}]{1,200}$/u
+const CLAIMS = ['tenant', 'tenant_value', 'agent', 'user', 'actor', 'scope', 'id', 'session']
+const CLAIM_TYPES: readonly string[] = ['string', 'number', 'boolean', 'strings', 'object']
+const AUTHENTICATIONS: readonly string[] = ['private_key_jwt', 'client_secret_basic', 'tls_client_auth']
 
 /**
  * The issuer that an `issuer add` file describes, or every problem in it.
  *
- * `audience` has no default: a token for anyone would be a token for everyone. `algorithms` defaults to ES256, RS256,
- * PS256, EdDSA and Ed25519; `none` and HMAC can't be named. `types` defaults to `at+jwt` (RFC 9068).
+ * `audience` has no default: a token for anyone would be a token for everyone. `none` and HMAC can't be named. What the
+ * file does not say, its `profile` presets (default `rfc9068`); docs/identity.md lists all fields.
  */
 export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProblem[]> {
   const problems: IssuerProblem[] = []
   const report: Report = (path, message) => void problems.push({ path, message })
   if (!isFields(json)) return failed([{ path: '', message: 'must be a JSON object' }])
   refuseUnknown(json, FIELDS, '', report)
-  const issuer = readText(json['issuer'], 'issuer', report)
+  const name = readProfile(json['profile'], report)
+  const profile = PROFILES[name]
+  const issuer = readIssuer(json['issuer'], name, report)
   const audience = readTexts(json['audience'], 'audience', report)
-  const algorithms = readAlgorithms(json['algorithms'], report)
-  const types = (readTexts(json['types'] ?? ['at+jwt'], 'types', report) ?? []).map(normalizeType)
-  const keys = readKeys(json, report)
-  const claims = readClaims(json['claims'] ?? {}, report)
-  const tolerance = readNumber(json, 'clock_tolerance_seconds', [0, 300], 30, report)
-  const lifetime = readNumber(json, 'lifetime_seconds_max', [1, 86_400], 3_600, report)
+  const presets = readPresets(json, profile, report)
+  const keys = readKeys(json, issuer ?? '', profile, report)
+  const claims = readClaims(json['claims'] ?? {}, profile, report)
+  const limits = readLimits(json, report)
+  const introspection =
+    json['introspection'] === undefined ? undefined : readIntrospection(json['introspection'], report)
   if (problems.length > 0 || !issuer || !audience || !keys) return failed(problems)
   return success({
     issuer,
     audience,
-    algorithms,
-    types,
+    ...presets,
     keys,
     claims,
-    clockToleranceSeconds: tolerance,
-    lifetimeSecondsMax: lifetime,
+    ...(json['profile'] !== undefined && { profile: name }),
+    ...limits,
+    ...(introspection !== undefined && { introspection }),
+    ...(json['private_network'] === true && { privateNetwork: true }),
   })
 }
 
-function readKeys(json: Fields, report: Report): IssuerKeys | undefined {
-  const { jwks, jwks_uri: url } = json
-  if ((jwks === undefined) === (url === undefined))
-    return report('jwks', 'give either `jwks` (a key set) or `jwks_uri` (its https URL)')
-  if (jwks === undefined) return readUrl(url, report)
-  const parsed = parseKeySet(jwks)
-  if (!parsed.ok) return report('jwks', parsed.failure)
-  return { kind: 'static', keys: keysOf(jwks) }
+function readProfile(value: unknown, report: Report): IssuerProfile {
+  const names = Object.keys(PROFILES)
+  const found = names.find((name): name is IssuerProfile => name === value)
+  if (value !== undefined && found === undefined) report('profile', `must be one of ${names.join(', ')}`)
+  return found ?? 'rfc9068'
 }
 
-function keysOf(jwks: unknown): readonly Fields[] {
-  const keys = isFields(jwks) ? jwks['keys'] : undefined
-  return Array.isArray(keys) ? keys.filter(isFields) : []
+function readIssuer(value: unknown, profile: IssuerProfile, report: Report): string | undefined {
+  const issuer = readText(value, 'issuer', report)
+  if (issuer === undefined || profile !== 'spiffe') return issuer
+  const domain = spiffeDomainOf(issuer)
+  return issuer === `spiffe://${domain}`
+    ? issuer
+    : report('issuer', 'must be the id of a trust domain, such as `spiffe://example.org`')
 }
 
-function readUrl(url: unknown, report: Report): IssuerKeys | undefined {
-  const parsed = typeof url === 'string' ? URL.parse(url) : null
-  if (parsed === null) return report('jwks_uri', 'must be a URL')
-  if (parsed.username !== '' || parsed.password !== '' || parsed.hash !== '')
-    return report('jwks_uri', 'must have neither credentials nor a fragment')
-  const isSafe =
-    parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isLoopbackHost(parsed.hostname))
-  return isSafe ? { kind: 'remote', url: parsed.href } : report('jwks_uri', 'must be an https URL')
+type Presets = Pick<Issuer, 'algorithms' | 'types' | 'clockToleranceSeconds' | 'lifetimeSecondsMax'> & {
+  readonly required?: Issuer['required'] & {}
 }
 
-function readAlgorithms(value: unknown, report: Report): readonly string[] {
-  const names = readTexts(value ?? ALGORITHMS_DEFAULT, 'algorithms', report) ?? []
+function readPresets(json: Fields, profile: Profile, report: Report): Presets {
+  const types = json['types'] === undefined ? profile.types : readTypes(json['types'], report)
+  const required = readRequired(json['required_claims'], profile, report)
+  return {
+    algorithms: readAlgorithms(json['algorithms'], profile, report),
+    types: types.map(normalizeType),
+    ...(Object.keys(required).length > 0 && { required }),
+    clockToleranceSeconds: readNumber(json, 'clock_tolerance_seconds', [0, 300], report) ?? 30,
+    lifetimeSecondsMax:
+      readNumber(json, 'lifetime_seconds_max', [1, 86_400], report) ?? profile.lifetimeSecondsMax,
+  }
+}
+
+/** Like other lists of texts, but `""` stands for a header without `typ`. */
+function readTypes(value: unknown, report: Report): readonly string[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const named = list.filter((type) => type !== '')
+  const texts = named.length === 0 && list.length > 0 ? [] : (readTexts(named, 'types', report) ?? [])
+  return named.length < list.length ? ['', ...texts] : texts
+}
+
+function readRequired(value: unknown, profile: Profile, report: Report): { [claim: string]: ClaimType } {
+  if (value === undefined) return { ...profile.required }
+  if (!isFields(value)) return report('required_claims', 'must be an object of claims and their types') ?? {}
+  const required: { [claim: string]: ClaimType } = {}
+  for (const [claim, type] of Object.entries(value)) {
+    if (isClaimType(type)) required[claim] = type
+    else report(`required_claims.${claim}`, `must be one of ${CLAIM_TYPES.join(', ')}`)
+  }
+  return required
+}
+
+function isClaimType(type: unknown): type is ClaimType {
+  return typeof type === 'string' && CLAIM_TYPES.includes(type)
+}
+
+function readAlgorithms(value: unknown, profile: Profile, report: Report): readonly string[] {
+  const names = readTexts(value ?? profile.algorithms, 'algorithms', report) ?? []
   const refused = names.filter((name) => !ALGORITHMS.has(name))
   if (refused.length > 0)
     report(
@@ -96,52 +148,79 @@ function readAlgorithms(value: unknown, report: Report): readonly string[] {
   return names
 }
 
-function readClaims(value: unknown, report: Report): ClaimMapping {
-  const mapping: ClaimMapping = { tenant: undefined, agent: undefined, user: 'sub' }
-  if (!isFields(value)) return report('claims', 'must be an object') ?? mapping
-  refuseUnknown(value, ['tenant', 'agent', 'user'], 'claims.', report)
+function readLimits(json: Fields, report: Report): Pick<Issuer, 'ageSecondsMax' | 'audiencesMax'> {
+  const age = readNumber(json, 'age_seconds_max', [1, 86_400], report)
+  const audiences = readNumber(json, 'audiences_max', [1, 10], report)
+  readFlag(json, 'private_network', report)
+  return {
+    ...(age !== undefined && { ageSecondsMax: age }),
+    ...(audiences !== undefined && { audiencesMax: audiences }),
+  }
+}
+
+function readKeys(json: Fields, issuer: string, profile: Profile, report: Report): IssuerKeys | undefined {
+  const { jwks, jwks_uri: url, introspection } = json
+  const isDiscovered = readFlag(json, 'discovery', report)
+  const given = [jwks !== undefined, url !== undefined, isDiscovered].filter(Boolean).length
+  // Opaque tokens are asked about; without keys no JWT of this issuer can be verified.
+  if (given === 0 && introspection !== undefined) return { kind: 'static', keys: [] }
+  if (given !== 1)
+    return report('jwks', 'give either `jwks` (a key set), `jwks_uri` (its https URL) or `"discovery": true`')
+  if (isDiscovered) return readDiscovery(issuer, report)
+  if (url !== undefined) {
+    const read = readUrl(url, 'jwks_uri', report)
+    return read === undefined ? undefined : { kind: 'remote', url: read }
+  }
+  const parsed = parseKeySet(jwks, profile.keyUse, profile.emptySetRevokes)
+  if (!parsed.ok) return report('jwks', parsed.failure)
+  const keys = isFields(jwks) ? jwks['keys'] : undefined
+  return { kind: 'static', keys: Array.isArray(keys) ? keys.filter(isFields) : [] }
+}
+
+/** OpenID Connect Discovery section 4: the well-known path comes after the whole issuer. */
+function readDiscovery(issuer: string, report: Report): IssuerKeys | undefined {
+  const base = readUrl(issuer, 'issuer', report)
+  if (base === undefined) return undefined
+  const path = '/.well-known/openid-configuration'
+  return { kind: 'remote', url: `${base.replace(/\/$/, '')}${path}`, discovered: true }
+}
+
+function readClaims(value: unknown, profile: Profile, report: Report): ClaimMapping {
+  const given = isFields(value) ? value : (report('claims', 'must be an object') ?? {})
+  refuseUnknown(given, CLAIMS, 'claims.', report)
   const read = (name: string) =>
-    value[name] === undefined ? undefined : readText(value[name], `claims.${name}`, report)
-  return { tenant: read('tenant'), agent: read('agent'), user: read('user') ?? 'sub' }
+    given[name] === undefined ? undefined : readText(given[name], `claims.${name}`, report)
+  const tenantValue = read('tenant_value')
+  const more = (['actor', 'scope', 'id', 'session'] as const).flatMap((name) => {
+    const claim = read(name) ?? profile.claims[name]
+    return claim === undefined ? [] : [[name, claim] as const]
+  })
+  return {
+    tenant: read('tenant') ?? profile.claims.tenant,
+    ...(tenantValue !== undefined && { tenantValue }),
+    agent: read('agent') ?? profile.claims.agent,
+    user: read('user') ?? profile.claims.user ?? 'sub',
+    ...Object.fromEntries(more),
+  }
 }
 
-function readText(value: unknown, path: string, report: Report): string | undefined {
-  if (value === undefined) return report(path, 'is required')
-  if (typeof value === 'string' && CLAIM_PATH.test(value)) return value
-  return report(path, 'must be a string of 1 to 200 printable characters')
+function readIntrospection(value: unknown, report: Report): Introspection | undefined {
+  if (!isFields(value)) return report('introspection', 'must be an object')
+  const known = ['url', 'client_id', 'authentication', 'secret', 'cache_seconds_max', 'signed']
+  refuseUnknown(value, known, 'introspection.', report)
+  const inside: Report = (path, message) => report(`introspection.${path}`, message)
+  const url = readUrl(value['url'], 'introspection.url', report)
+  const clientId = readText(value['client_id'], 'introspection.client_id', report)
+  const secret = readText(value['secret'], 'introspection.secret', report)
+  const authentication = value['authentication'] ?? 'private_key_jwt'
+  if (!isAuthentication(authentication))
+    return report('introspection.authentication', `must be one of ${AUTHENTICATIONS.join(', ')}`)
+  const cacheSecondsMax = readNumber(value, 'cache_seconds_max', [0, 60], inside) ?? 30
+  const signed = readFlag(value, 'signed', inside)
+  if (url === undefined || clientId === undefined || secret === undefined) return undefined
+  return { url, clientId, authentication, secret, cacheSecondsMax, signed }
 }
 
-function readTexts(value: unknown, path: string, report: Report): readonly string[] | undefined {
-  if (value === undefined) return report(path, 'is required')
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
-  if (list.length === 0) return report(path, 'must not be empty')
-  const texts = list.map((item, i) => readText(item, Array.isArray(value) ? `${path}[${i}]` : path, report))
-  return texts.filter((text) => text !== undefined)
-}
-
-function readNumber(
-  json: Fields,
-  path: string,
-  [min, max]: readonly [number, number],
-  fallback: number,
-  report: Report,
-): number {
-  const value = json[path] ?? fallback
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
-  return report(path, `must be a whole number from ${min} to ${max}`) ?? fallback
-}
-
-function refuseUnknown(fields: Fields, known: readonly string[], prefix: string, report: Report): void {
-  for (const name of Object.keys(fields))
-    if (!known.includes(name)) {
-      const near = nearest(name, known)
-      report(
-        `${prefix}${name}`,
-        near === undefined ? 'unknown field' : `unknown field; did you mean \`${near}\`?`,
-      )
-    }
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+function isAuthentication(value: unknown): value is Introspection['authentication'] {
+  return typeof value === 'string' && AUTHENTICATIONS.includes(value)
 }

@@ -1,43 +1,33 @@
-import { isLoopbackHost } from './loopback.ts'
+import type { Issuer } from '#model/issuer.ts'
+import { type SendOutbound, sendOutbound } from './outbound.ts'
 
-/** Fetches a JWKS document; rejects on anything but a 200 with JSON of acceptable size. */
-export type FetchJwks = (url: string, signal: AbortSignal) => Promise<unknown>
-
-const BODY_BYTES_MAX = 65_536
-const TIMEOUT_MILLISECONDS = 5_000
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+/** Fetches the JWKS document of an issuer with remote keys; rejects on anything but a 200 with JSON of acceptable size. */
+export type FetchJwks = (issuer: Issuer, signal: AbortSignal) => Promise<unknown>
 
 /**
- * A fetcher for JWKS URLs: https only, no redirects, at most 64 KiB, at most 5 seconds for everything.
- *
- * @param allowLoopbackHttp also accepts `http` on this machine, for development and tests. Default false.
+ * A fetcher of key sets: https only, no redirects, at most 64 KiB, at most 5 seconds for each document, public networks only
+ * unless the issuer says otherwise. With discovery the metadata must name exactly this issuer (RFC 8414 section 3.3).
  */
-export function createFetchJwks(allowLoopbackHttp = false): FetchJwks {
-  return async (url, signal) => {
-    const { protocol, hostname } = new URL(url)
-    if (protocol !== 'https:' && !(allowLoopbackHttp && protocol === 'http:' && isLoopbackHost(hostname)))
-      throw new Error('the JWKS URL is not https')
-    const response = await fetch(url, {
-      redirect: 'error',
-      headers: { accept: 'application/jwk-set+json, application/json' },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MILLISECONDS)]),
-    })
-    if (response.status !== 200) {
-      await response.body?.cancel()
-      throw new Error(`the JWKS URL answered ${response.status}`)
-    }
-    return JSON.parse(await readBounded(response)) as unknown
+export function createFetchJwks(send: SendOutbound = sendOutbound): FetchJwks {
+  async function load(issuer: Issuer, url: string, signal: AbortSignal, what: string): Promise<unknown> {
+    const headers = { accept: 'application/jwk-set+json, application/json' }
+    const answer = await send({ url, headers, privateNetwork: issuer.privateNetwork === true, signal })
+    if (answer.status !== 200) throw new Error(`the ${what} URL answered ${answer.status}`)
+    return JSON.parse(answer.body)
+  }
+  return async (issuer, signal) => {
+    if (issuer.keys.kind !== 'remote') throw new Error('the issuer has no JWKS URL')
+    const { url, discovered } = issuer.keys
+    if (discovered !== true) return await load(issuer, url, signal, 'JWKS')
+    const metadata = await load(issuer, url, signal, 'metadata')
+    return await load(issuer, jwksUrlIn(metadata, issuer.issuer), signal, 'JWKS')
   }
 }
 
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length
-    // Leaving the loop cancels the body, so an endless answer stops here.
-    if (bytes > BODY_BYTES_MAX) throw new Error('the JWKS document is larger than 64 KiB')
-    chunks.push(chunk)
-  }
-  return utf8.decode(Buffer.concat(chunks))
+/** INVARIANT: metadata of another issuer, or of one that is spelled differently, names no keys of ours. */
+function jwksUrlIn(metadata: unknown, issuer: string): string {
+  const { issuer: named, jwks_uri: url } = Object(metadata) as { issuer?: unknown; jwks_uri?: unknown }
+  if (named !== issuer) throw new Error('the metadata is that of another issuer')
+  if (typeof url !== 'string') throw new Error('the metadata names no `jwks_uri`')
+  return url
 }

@@ -1,8 +1,10 @@
 import type { Clock } from '#lib/clock.ts'
+import type { Result } from '#lib/result.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { FetchJwks } from './jwks-fetch.ts'
 import { type KeySet, parseKeySet } from './key-set.ts'
+import { profileOf } from './profiles.ts'
 import { createRemoteKeySet, type RemoteKeySet } from './remote-key-set.ts'
 
 /** Keys of an issuer as they are now. */
@@ -23,6 +25,8 @@ export interface KeySets {
   reload(tenant: TenantId, issuer: Issuer): Promise<CurrentKeys | undefined>
   /** Generation of the keys in memory, undefined when there are none to rely on. Starts a due refresh, waits for nothing. */
   generation(tenant: TenantId, issuer: Issuer): number | undefined
+  /** How many fetched key sets are as they should be, overdue but still served, and not there at all. */
+  health(): { readonly fresh: number; readonly stale: number; readonly none: number }
   /** Stops fetches that are under way. */
   close(): void
 }
@@ -44,13 +48,16 @@ export function createKeySets(parts: {
   const closing = new AbortController()
 
   function remote(tenant: TenantId, issuer: Issuer, url: string): RemoteKeySet {
-    const slot = JSON.stringify([tenant, issuer.issuer, url])
+    // INVARIANT: everything that says where keys come from is part of the slot; a raised revision finds no old keys.
+    const { keysRevision = 0, privateNetwork = false, profile = '' } = issuer
+    const slot = JSON.stringify([tenant, issuer.issuer, url, keysRevision, privateNetwork, profile])
     const known = remotes.get(slot)
     if (known !== undefined) return known
     const oldest = remotes.keys().next().value
     if (remotes.size >= REMOTES_MAX && oldest !== undefined) remotes.delete(oldest)
     const made = createRemoteKeySet({
-      fetch: () => parts.fetch(url, closing.signal),
+      fetch: () => parts.fetch(issuer, closing.signal),
+      parse: (document) => parse(issuer, document),
       clock: parts.clock,
       onFault: (cause) => parts.onFault(issuer.issuer, cause),
     })
@@ -61,7 +68,7 @@ export function createKeySets(parts: {
   function staticKeys(issuer: Issuer): CurrentKeys | undefined {
     const known = fixed.get(issuer)
     if (known !== undefined || issuer.keys.kind !== 'static') return known
-    const parsed = parseKeySet({ keys: issuer.keys.keys })
+    const parsed = parse(issuer, { keys: issuer.keys.keys })
     if (!parsed.ok) return undefined
     const made = { set: parsed.value, generation: 0 }
     fixed.set(issuer, made)
@@ -84,8 +91,22 @@ export function createKeySets(parts: {
         ? staticKeys(issuer)?.generation
         : remote(tenant, issuer, issuer.keys.url).generation()
     },
+    health() {
+      const count = { fresh: 0, stale: 0, none: 0 }
+      for (const set of remotes.values()) count[set.health()] += 1
+      return count
+    },
     close() {
       closing.abort()
     },
   }
+}
+
+/**
+ * INVARIANT: an empty OIDC key set is a mistake of its issuer and never replaces good keys; an empty SPIFFE bundle says that
+ * all keys are revoked (SPIFFE Trust Domain and Bundle section 4.1.3).
+ */
+function parse(issuer: Issuer, document: unknown): Result<KeySet, string> {
+  const { keyUse, emptySetRevokes } = profileOf(issuer)
+  return parseKeySet(document, keyUse, emptySetRevokes)
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '#lib/clock.ts'
-import { type KeySet, parseKeySet } from './key-set.ts'
+import type { Result } from '#lib/result.ts'
+import type { KeySet } from './key-set.ts'
 import type { CurrentKeys } from './key-sets.ts'
 
 /** The key set behind one JWKS URL. */
@@ -7,6 +8,8 @@ export interface RemoteKeySet {
   load(): Promise<CurrentKeys | undefined>
   reload(): Promise<CurrentKeys | undefined>
   generation(): number | undefined
+  /** `stale`: the last fetch that succeeded is older than it should be; `none`: there are no keys to rely on. */
+  health(): 'fresh' | 'stale' | 'none'
 }
 
 /** Age at which keys are fetched anew in the background, while the old ones still serve. */
@@ -26,6 +29,7 @@ const BACK_OFF_MILLISECONDS = { first: 1_000, max: 60_000 }
  */
 export function createRemoteKeySet(parts: {
   readonly fetch: () => Promise<unknown>
+  readonly parse: (document: unknown) => Result<KeySet, string>
   readonly clock: Clock
   readonly onFault: (cause: string) => void
 }): RemoteKeySet {
@@ -57,7 +61,7 @@ export function createRemoteKeySet(parts: {
     attemptedAt = clock()
     try {
       const document = await parts.fetch()
-      const parsed = parseKeySet(document)
+      const parsed = parts.parse(document)
       if (!parsed.ok) throw new Error(`unusable key set: ${parsed.failure}`)
       accept(parsed.value, JSON.stringify(document))
     } catch (fault) {
@@ -88,6 +92,10 @@ export function createRemoteKeySet(parts: {
     generation() {
       if (clock() - fetchedAt >= REFRESH_AGE_MILLISECONDS && !isBackingOff()) void refresh()
       return usable()?.generation
+    },
+    health() {
+      if (usable() === undefined) return 'none'
+      return clock() - fetchedAt < MAX_AGE_MILLISECONDS ? 'fresh' : 'stale'
     },
   }
 }

@@ -59,6 +59,6 @@ export async function listIssuers(sql: Sql, tenant: TenantId, page: Page): Promi
 
 /** An issuer as stored: members that JSON left out are undefined again. */
 export function parseIssuer(record: Issuer): Issuer {
-  const { tenant, agent, user } = record.claims
-  return { ...record, claims: { tenant, agent, user } }
+  const { tenant, agent, ...claims } = record.claims
+  return { ...record, claims: { ...claims, tenant, agent } }
 }

@@ -2,15 +2,19 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, generateSecret } from 'jose'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { mayReach } from '#identity/addresses.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { parseKeySet } from '#identity/key-set.ts'
 import { createKeySets, type KeySets } from '#identity/key-sets.ts'
 import { createVerify, type Verify } from '#identity/verify.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
 import {
   bearer,
+  claims,
   gateway,
+  ISSUER,
   issuer,
   makeKey,
   request,
@@ -31,7 +35,7 @@ beforeAll(async () => {
 let server: Server
 let url: string
 let hits = 0
-let answer: (response: ServerResponse) => void
+let answer: (response: ServerResponse, path?: string) => void
 let now = 0
 let faults: string[] = []
 let keys: KeySets
@@ -49,14 +53,14 @@ beforeEach(async () => {
   hits = 0
   now = 10 * DAY
   faults = []
-  server = createServer((_, response) => {
+  server = createServer((asked, response) => {
     hits += 1
-    answer(response)
+    answer(response, asked.url)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`
   keys = createKeySets({
-    fetch: createFetchJwks(true),
+    fetch: createFetchJwks(),
     clock: () => now as EpochMilliseconds,
     onFault: (_, cause) => faults.push(cause),
   })
@@ -69,8 +73,10 @@ afterEach(() => {
   server.close()
 })
 
-function ask(token: string, id = 'acme') {
-  const tenant = tenantWith([issuer([], { keys: { kind: 'remote', url } })], { id: id as TenantId })
+function ask(token: string, id = 'acme', more: Partial<Issuer> = {}) {
+  const tenant = tenantWith([issuer([], { keys: { kind: 'remote', url }, privateNetwork: true, ...more })], {
+    id: id as TenantId,
+  })
   return verify(request(bearer(token)), gateway({ tenant: id as TenantId }), tenant)
 }
 
@@ -164,7 +170,7 @@ test.each<[string, (response: ServerResponse) => void, RegExp]>([
   ['an empty set', (response) => response.end('{"keys":[]}'), /no usable signature key/],
   ['something else', (response) => response.end('[]'), /`keys` is not an array/],
   ['no JSON', (response) => response.end('<html>'), /JSON/],
-  ['a redirect', (response) => response.writeHead(302, { location: url }).end(), /fetch failed/],
+  ['a redirect', (response) => response.writeHead(302, { location: url }).end(), /answered 302/],
   ['more than 64 KiB', (response) => response.end(`{"keys":[],"x":"${'x'.repeat(70_000)}"}`), /64 KiB/],
   ['a cut answer', (response) => response.writeHead(200, { 'content-length': '500' }).destroy(), /./],
 ])('%s never replaces good keys', async (_, broken, cause) => {
@@ -178,17 +184,85 @@ test.each<[string, (response: ServerResponse) => void, RegExp]>([
   expect(await ask(await sign(one, undefined, { cty: 'x' }))).toMatchObject(good)
 })
 
-test('plain http is refused unless loopback is allowed, and never for other hosts', async () => {
+test.each([
+  ['http to another host', 'http://idp.example/jwks', true, /not https/],
+  ['http to this machine without leave', 'http://127.0.0.1:1/jwks', false, /not https/],
+  ['a file', 'file:///etc/passwd', true, /not https/],
+  ['this machine by number', 'https://127.0.0.1:1/', false, /not public/],
+  ['this machine by name', 'https://localhost:1/', false, /not public/],
+  ['this machine in IPv6', 'https://[::1]:1/', false, /not public/],
+  ['this machine as a mapped address', 'https://[::ffff:127.0.0.1]:1/', false, /not public/],
+  ['this machine in one number', 'https://2130706433/', false, /not public/],
+  ['a private network', 'https://10.1.2.3/', false, /not public/],
+  ['credentials of the cloud', 'https://169.254.169.254/latest/', true, /not public/],
+])('%s is never fetched', async (_, target, privateNetwork, message) => {
+  const asked = issuer([], { keys: { kind: 'remote', url: target }, privateNetwork })
+  await expect(createFetchJwks()(asked, new AbortController().signal)).rejects.toThrow(message)
+})
+
+test.each([
+  ['8.8.8.8', false, true],
+  ['2606:4700::1111', false, true],
+  ['::ffff:8.8.8.8', false, true],
+  ['::ffff:7f00:1', false, false],
+  ['100.64.0.1', false, false],
+  ['192.168.0.1', false, false],
+  ['fd00::1', false, false],
+  ['64:ff9b::7f00:1', false, false],
+  ['192.168.0.1', true, true],
+  ['::1', true, true],
+  ['fe80::1', true, false],
+  ['169.254.1.1', true, false],
+  ['::ffff:169.254.1.1', true, false],
+  ['::ffff:a9fe:a9fe', true, false],
+  ['224.0.0.1', true, false],
+  ['localhost', true, false],
+])('the address %s with private networks %s may be reached: %s', (address, privateNetwork, expected) => {
+  expect(mayReach(address, privateNetwork)).toBe(expected)
+})
+
+test('a raised revision forgets the keys that every server had, cached tokens too', async () => {
   publish(one)
-  const signal = new AbortController().signal
-  await expect(createFetchJwks()(url, signal)).rejects.toThrow('the JWKS URL is not https')
-  await expect(createFetchJwks(true)('http://idp.example/jwks', signal)).rejects.toThrow(
-    'the JWKS URL is not https',
-  )
-  await expect(createFetchJwks(true)('file:///etc/passwd', signal)).rejects.toThrow(
-    'the JWKS URL is not https',
-  )
-  expect(hits).toBe(0)
+  const token = await sign(one)
+  expect(await ask(token)).toMatchObject(good)
+  publish(two)
+  expect(await ask(token)).toMatchObject(good)
+  expect(await ask(token, 'acme', { keysRevision: 1 })).toMatchObject(unknownKey)
+  fail()
+  expect(await ask(token, 'acme', { keysRevision: 2 })).toMatchObject(unavailable)
+})
+
+test('an empty bundle revokes every key of a SPIFFE trust domain', async () => {
+  const svid = (key: SigningKey) => ({ ...key.jwk, use: 'jwt-svid' })
+  answer = (response) => response.end(JSON.stringify({ keys: [svid(one), { ...two.jwk, use: 'x509-svid' }] }))
+  const domain = {
+    issuer: 'spiffe://example.org',
+    profile: 'spiffe',
+    types: ['', 'jwt', 'jose'],
+    claims: { tenant: undefined, agent: 'sub', user: 'sub' },
+  } as const
+  const spoken = claims({ sub: 'spiffe://example.org/agent', iss: undefined as never, client_id: undefined })
+  const token = await sign(one, spoken, { typ: 'JWT' })
+  expect(await ask(token, 'acme', domain)).toMatchObject(good)
+  expect(await ask(await sign(two, spoken, { typ: 'JWT' }), 'acme', domain)).toMatchObject(unknownKey)
+  answer = (response) => response.end('{"keys":[]}')
+  now += 11 * MINUTE
+  await ask(token, 'acme', domain)
+  await expect.poll(() => ask(token, 'acme', domain)).toMatchObject(unknownKey)
+})
+
+test.each<[string, (at: string) => object, boolean]>([
+  ['names this issuer', (at) => ({ issuer: ISSUER, jwks_uri: at }), true],
+  ['names another', (at) => ({ issuer: 'https://evil.example', jwks_uri: at }), false],
+  ['spells it with a slash', (at) => ({ issuer: `${ISSUER}/`, jwks_uri: at }), false],
+  ['has no keys', () => ({ issuer: ISSUER }), false],
+  ['leads elsewhere', () => ({ issuer: ISSUER, jwks_uri: 'http://idp.example/jwks' }), false],
+])('discovered metadata that %s is believed: %s', async (_, metadata, expected) => {
+  answer = (response, path) =>
+    response.end(JSON.stringify(path === '/jwks' ? { keys: [one.jwk] } : metadata(url)))
+  const discovered = { kind: 'remote', url: url.replace('/jwks', '/metadata'), discovered: true } as const
+  const outcome = await ask(await sign(one), 'acme', { keys: discovered })
+  expect(outcome).toMatchObject(expected ? good : unavailable)
 })
 
 test('an issuer whose configuration changed verifies anew', async () => {

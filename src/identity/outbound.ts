@@ -1,0 +1,113 @@
+import { lookup } from 'node:dns'
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { mayReach } from './addresses.ts'
+import { isLoopbackHost } from './loopback.ts'
+
+/** One call of ours to an issuer. */
+export interface OutboundRequest {
+  /** `https`; `http` only to this machine and only with `privateNetwork`. */
+  readonly url: string
+  readonly method?: 'GET' | 'POST'
+  readonly headers?: { readonly [name: string]: string }
+  readonly body?: string
+  /** Whether the name may resolve to private networks and this machine. Default false. */
+  readonly privateNetwork?: boolean
+  /** Longest answer. Default 65,536. */
+  readonly bytesMax?: number
+  /** Client certificate with its key, PEM. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** Ends the call early; 5 seconds end it in any case. */
+  readonly signal?: AbortSignal
+}
+
+/** What came back; redirects are answers like others and never followed. */
+export interface OutboundAnswer {
+  readonly status: number
+  /** Lower case, without parameters; empty where there is none. */
+  readonly contentType: string
+  readonly body: string
+}
+
+/** Makes a call; rejects when it can't be made, or its answer is too long or not UTF-8. Messages hold no secret. */
+export type SendOutbound = (request: OutboundRequest) => Promise<OutboundAnswer>
+
+const BYTES_MAX = 65_536
+const TIMEOUT_MILLISECONDS = 5_000
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * Sends a request to a URL that somebody configured, without becoming the means to reach what only we can reach.
+ *
+ * INVARIANT: the address that is checked is the address that is connected to. The check runs inside the connection's own
+ * name resolution, so a name that answers differently the second time gains nothing.
+ */
+export const sendOutbound: SendOutbound = async (request) => {
+  const url = new URL(request.url)
+  const privateNetwork = request.privateNetwork === true
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  if (
+    url.protocol !== 'https:' &&
+    !(url.protocol === 'http:' && privateNetwork && isLoopbackHost(url.hostname))
+  )
+    throw new Error('the URL is not https')
+  // A host that is an address is never resolved, so it is checked here.
+  if (isIP(host) !== 0 && !mayReach(host, privateNetwork)) throw refusedAddress()
+  const deadline = AbortSignal.timeout(TIMEOUT_MILLISECONDS)
+  const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline])
+  const options = {
+    method: request.method ?? 'GET',
+    headers: { accept: 'application/json', ...request.headers },
+    agent: false as const,
+    lookup: guardedLookup(privateNetwork),
+    signal,
+    ...request.tls,
+  }
+  const made = url.protocol === 'https:' ? requestHttps(url, options) : requestHttp(url, options)
+  const response = await answered(made, request.body)
+  const body = await readBounded(response, request.bytesMax ?? BYTES_MAX)
+  const contentType = (response.headers['content-type'] ?? '').split(';', 1)[0] ?? ''
+  return { status: response.statusCode ?? 0, contentType: contentType.trim().toLowerCase(), body }
+}
+
+/** Refuses a name when any of its addresses may not be reached: which one is used is not ours to choose. */
+function guardedLookup(privateNetwork: boolean): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, '')
+      const [first] = addresses
+      const isFine = addresses.every(({ address }) => mayReach(address, privateNetwork))
+      if (first === undefined || !isFine) return callback(refusedAddress(), '')
+      if (options.all) return callback(null, addresses)
+      callback(null, first.address, first.family)
+    })
+  }
+}
+
+function refusedAddress(): Error {
+  return new Error(
+    'the URL leads into a network that is not public; see `private_network` in docs/identity.md',
+  )
+}
+
+function answered(made: ClientRequest, body: string | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    made.once('response', resolve)
+    made.once('error', reject)
+    made.end(body)
+  })
+}
+
+async function readBounded(response: IncomingMessage, bytesMax: number): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response) {
+    if (!(chunk instanceof Uint8Array)) throw new Error('the answer is not bytes')
+    bytes += chunk.length
+    // Leaving the loop destroys the response, so an endless answer stops here.
+    if (bytes > bytesMax) throw new Error(`the answer is larger than ${bytesMax / 1024} KiB`)
+    chunks.push(chunk)
+  }
+  return utf8.decode(Buffer.concat(chunks))
+}
