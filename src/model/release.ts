@@ -54,6 +54,8 @@ export interface PolicyRecord {
   readonly line: number
   /** Source text of this policy alone, as the engine gets it. */
   readonly text: string
+  /** Its conditions as JSON text (`policy/compiled/conditions.ts`); absent in releases stored before there were any. */
+  readonly conditions?: string
   readonly scope: {
     readonly principal: EntityScope
     readonly action: ActionScope

@@ -7,6 +7,7 @@ import type {
 } from '@cedar-policy/cedar-wasm/nodejs'
 import type { ActionScope, EntityScope, PolicyRecord } from '#model/release.ts'
 import type { EntityUid } from '#model/value.ts'
+import { conditionsText } from '#policy/compiled/conditions.ts'
 import { type Annotated, readAnnotations } from './annotations.ts'
 import { type Diagnostic, diagnosticAt, type Finding, lineNumber, utf16Index } from './diagnostic.ts'
 import { callEngine, flattenErrors, helpOf } from './engine.ts'
@@ -105,6 +106,7 @@ function recordOf(
     file: source.file.name,
     line: lineNumber(source.file, source.head),
     text: source.text,
+    conditions: conditionsText(source.text, json),
     scope,
     reads,
     testsAutonomous,
