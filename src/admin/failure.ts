@@ -34,6 +34,9 @@ export type AdminFailureCode =
   | 'token.invalid'
   | 'token.exists'
   | 'token.unknown'
+  | 'revocation.invalid'
+  | 'revocation.unknown'
+  | 'revocation.same_person'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {

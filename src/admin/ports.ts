@@ -8,6 +8,7 @@ import type { PolicyRecord, ReleaseContent, ReleaseHeader, SourceFile } from '#m
 import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
 import type { AuditActor, AuditAttempt, AuditFilter, AuditListing } from './audit.ts'
+import type { RevocationStore } from './revocation-ports.ts'
 import type { AdminRole } from './roles.ts'
 
 /** A gateway as administrators see it; the key itself exists only in the answer of `add` and `rotate`. */
@@ -86,7 +87,7 @@ export interface NewAdminToken extends AdminToken {
  * Everything administration changes. Each change, its notification and its audit row are one transaction; every list
  * pages.
  */
-export interface AdminStore {
+export interface AdminStore extends RevocationStore {
   /** The same store; what it changes is recorded as done by `actor`. Without it, by `system`. */
   by(actor: AuditActor): AdminStore
   /** Records a call that changed nothing. */

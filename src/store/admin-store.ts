@@ -7,6 +7,7 @@ import { listEntities, putEntities, removeEntities } from './entities.ts'
 import { addGateway, listGateways, revokeGateway, rotateGateway } from './gateways.ts'
 import { listIssuers, putIssuer, removeIssuer } from './issuers.ts'
 import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
+import { liftRevocation, listRevocations, revoke } from './revocations.ts'
 import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
 
 const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serve' }
@@ -39,6 +40,9 @@ export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): Admi
     rollbackRelease: (tenant) => rollbackRelease(writer, tenant),
     listReleases: (tenant, page) => listReleases(sql, tenant, page),
     findRelease: (tenant, release) => findRelease(sql, tenant, release),
+    revoke: (revocation) => revoke(writer, revocation),
+    liftRevocation: (tenant, revocation) => liftRevocation(writer, tenant, revocation),
+    listRevocations: (filter, page) => listRevocations(sql, filter, page),
     addAdminToken: (token) => addAdminToken(writer, token),
     findAdminToken: (hash) => findAdminToken(sql, hash),
     listAdminTokens: (within, page) => listAdminTokens(sql, within, page),

@@ -16,6 +16,8 @@ export interface AuditedChange {
 /** The owner's connections and who uses them. */
 export interface Writer {
   readonly owner: Sql
+  /** Who writes, as the audit names it. */
+  readonly actor: string
   /** INVARIANT: called in the transaction of the change, so that neither exists without the other. */
   record(transaction: Transaction, change: AuditedChange): Promise<void>
 }
@@ -24,6 +26,7 @@ export interface Writer {
 export function createWriter(owner: Sql, actor: AuditActor): Writer {
   return {
     owner,
+    actor: actor.actor,
     record: async (transaction, change) => {
       await insert(transaction, actor, { ...change, outcome: 'changed' })
       actor.onChange?.()

@@ -42,10 +42,27 @@ export async function changeTenant<T>(
   return outcome.result
 }
 
-/** Tells every listener, at commit, that `tenant` has a new version. */
+/** Like `changeTenant`, for what concerns every tenant and belongs to none; no tenant's own version moves. */
+export async function changeEverywhere<T>(
+  { owner }: Writer,
+  change: (transaction: Transaction, version: number) => Promise<T>,
+): Promise<T> {
+  const outcome = await owner.begin(async (transaction) => {
+    const [row] = await transaction<
+      { version: string }[]
+    >`update state set version = version + 1 where id = 1 returning version::text`
+    const version = Number(row?.version)
+    const result = await change(transaction, version)
+    await notifyChange(transaction, null, version)
+    return { result }
+  })
+  return outcome.result
+}
+
+/** Tells every listener, at commit, that `tenant` has a new version; null: that something concerns all. */
 export async function notifyChange(
   transaction: Transaction,
-  tenant: TenantId,
+  tenant: TenantId | null,
   version: number,
 ): Promise<void> {
   await transaction`select pg_notify(${CHANGES_CHANNEL}, ${JSON.stringify({ version, tenant })})`

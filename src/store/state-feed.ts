@@ -213,14 +213,7 @@ class Feed implements State {
     this.#tenants.applyRevocations(revoked, now)
     if (since !== undefined && revoked.length > 0) this.#parts.watch?.revoked(revoked)
     const changed = await this.#loadTenants(since)
-    if (since === undefined) this.#tenants.replaceRevocations(rows, now)
-    else
-      this.#tenants.applyRevocations(
-        rows.filter(({ isInForce }) => !isInForce),
-        now,
-      )
-    const isEverywhere = since === undefined || rows.some(({ tenant }) => tenant === null)
-    if (isEverywhere) this.#tenants.settleEverywhere(until)
+    const isEverywhere = this.#tenants.settleRevocations(rows, since === undefined, until, now)
     this.#parts.watch?.settled(isEverywhere ? undefined : changed, until)
   }
 

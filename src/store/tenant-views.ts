@@ -58,16 +58,24 @@ export class TenantViews {
       if (named.has(null) || named.has(loaded.id)) this.#show(loaded)
   }
 
-  /** Forgets all revocations but `rows`. */
-  replaceRevocations(rows: readonly RevocationRow[], now: EpochMilliseconds): void {
-    this.#revocations = RevocationLists.empty.apply(rows, now)
-    for (const loaded of this.#loaded.values()) this.#show(loaded)
-  }
-
-  /** Says that what concerns all tenants acts in each, up to `version`. */
-  settleEverywhere(version: number): void {
-    this.#everywhere = version
-    for (const loaded of this.#loaded.values()) this.#show(loaded)
+  /**
+   * Takes back what was lifted, now that everything else up to version `until` is loaded.
+   *
+   * @param isWhole `rows` are all that there is
+   * @returns whether it concerned every tenant
+   */
+  settleRevocations(
+    rows: readonly RevocationRow[],
+    isWhole: boolean,
+    until: number,
+    now: EpochMilliseconds,
+  ): boolean {
+    const isEverywhere = isWhole || rows.some(({ tenant }) => tenant === null)
+    if (isEverywhere) this.#everywhere = until
+    if (isWhole) this.#revocations = RevocationLists.empty
+    this.applyRevocations(isWhole ? rows : rows.filter(({ isInForce }) => !isInForce), now)
+    if (isEverywhere) for (const loaded of this.#loaded.values()) this.#show(loaded)
+    return isEverywhere
   }
 
   #show(loaded: LoadedTenant): void {
