@@ -47,15 +47,15 @@ export function nginxStarter(nginx: string): StartGateway {
   }
 }
 
-/** Envoy with integrations/envoy/envoy.yaml, adapted as its first lines say. */
-export function envoyStarter(envoy: string): StartGateway {
+/** Envoy with integrations/envoy/envoy.yaml or another file of that folder, adapted as its first lines say. */
+export function envoyStarter(envoy: string, config = 'envoy.yaml'): StartGateway {
   return async (place) => {
     const folder = gatewayFolder()
     const [port = 0] = await freePorts(1)
     const file = join(folder, 'envoy.yaml')
     writeFileSync(
       file,
-      adapt('integrations/envoy/envoy.yaml', [
+      adapt(`integrations/envoy/${config}`, [
         ['GATEWAY_KEY', place.key],
         ['port_value: 9191', `port_value: ${place.extAuthzPort}`],
         ['port_value: 8000', `port_value: ${place.upstreamPort}`],
