@@ -24,7 +24,8 @@ export async function startModernServer(): Promise<ReachedServer> {
     return server
   })
   const handle = toNodeHandler(handler)
-  return await listen((incoming, outgoing) => void handle(incoming, outgoing), ran)
+  type Incoming = Parameters<typeof handle>[0]
+  return await listen((incoming, outgoing) => void handle(incoming as Incoming, outgoing), ran)
 }
 
 async function listen(handle: RequestListener, ran: readonly string[]): Promise<ReachedServer> {
