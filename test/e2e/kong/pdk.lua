@@ -29,7 +29,7 @@ function request.get_headers(max)
 end
 
 function request.get_header(name)
-  local value = ngx.req.get_headers(1000)[name]
+  local value = ngx.req.get_headers()[name]
   return type(value) == "table" and value[1] or value
 end
 

@@ -3,7 +3,7 @@
 local http = require "resty.http"
 
 -- More headers than this are not read; the rest would be unseen, so such a request is refused.
-local HEADERS_MAX = 1000
+local HEADERS_MAX = 200
 -- Shorter than Warder keeps a connection open (65 s), so that none is used that it has just closed.
 local KEEPALIVE_MILLISECONDS = 30000
 local KEEPALIVE_POOL = 64
