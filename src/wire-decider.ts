@@ -7,6 +7,7 @@ import type { FaultLines } from '#fault-lines.ts'
 import type { DecisionStep, Metrics } from '#http/metrics.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
+import { createProofStep } from '#identity/proof/proof-step.ts'
 import { createTokenCache } from '#identity/token-cache.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
@@ -21,12 +22,14 @@ import { createSlots } from '#policy/engine/slots.ts'
 import { warmUp } from '#policy/engine/warm-up.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { faultText } from '#process-log.ts'
+import type { ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 
 /** What stands around the decision path. */
 export interface Surroundings {
   readonly state: State
   readonly writer: LogWriter
+  readonly proofs: Pick<ProofStore, 'reserve' | 'nonceSecret'>
   readonly metrics: Metrics
   readonly faults: FaultLines
   /** Undefined unless something is exported. */
@@ -48,7 +51,7 @@ export interface WiredDecider {
  */
 export async function wireDecider(
   config: Config,
-  { state, writer, metrics, faults, telemetry }: Surroundings,
+  { state, writer, proofs, metrics, faults, telemetry }: Surroundings,
 ): Promise<WiredDecider> {
   const engine = createEngine()
   const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
@@ -61,12 +64,18 @@ export async function wireDecider(
       faults.report({ message: 'the keys of an issuer could not be fetched', about, fault })
     },
   })
+  const proofStep = createProofStep({
+    replay: proofs,
+    nonceSecret: proofs.nonceSecret,
+    onFault: (error) =>
+      faults.report({ message: 'the store of used proofs could not be asked', fault: faultText(error) }),
+  })
   const step = observeStep(metrics, telemetry)
   const decider = createDecider({
     clock: systemClock,
     state,
     freshnessMillisecondsMax: config.freshnessSeconds * 1000,
-    verify: timedAsync(createVerify({ keys, cache: tokens }), step('identity')),
+    verify: timedAsync(createVerify({ keys, cache: tokens, proofs: proofStep }), step('identity')),
     judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },

@@ -14,9 +14,10 @@ import { assembleRelease } from '#policy/engine/release-index.ts'
 import { faultText } from '#process-log.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
-import { openDatabase } from '#store/database.ts'
+import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, registerWriter } from '#store/decisions.ts'
 import { keepLog } from '#store/log-keeper.ts'
+import { openProofStore, type ProofStore } from '#store/proofs.ts'
 import { openStateFeed } from '#store/state-feed.ts'
 import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
@@ -114,7 +115,8 @@ async function open(
     const { unwritten } = await log.writer.close(config.shutdownGraceSeconds * 1000)
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
-  const around = { state: feed.state, writer: log.writer, metrics, faults, telemetry }
+  const proofs = await openProofs(db, faults, opened)
+  const around = { state: feed.state, writer: log.writer, proofs, metrics, faults, telemetry }
   const { decider, engine, caches, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics }
@@ -123,6 +125,18 @@ async function open(
   opened.push(async () => tls.close())
   const addresses = await listen(config, logger, opened, { ...parts, tls })
   return { addresses, demo, reload: () => tls.reload(), watchPolicies: watchWith(store, opened) }
+}
+
+async function openProofs(
+  db: Database,
+  faults: FaultLines,
+  opened: (() => Promise<void>)[],
+): Promise<ProofStore> {
+  const proofs = await openProofStore(db, systemClock(), (fault) =>
+    faults.report({ message: 'used proofs could not be removed', fault: faultText(fault) }),
+  )
+  opened.push(async () => proofs.close())
+  return proofs
 }
 
 function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningServer['watchPolicies'] {

@@ -7,6 +7,7 @@ import type { AppendRows } from '#decision-log/port.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import { createFaultLines } from '#fault-lines.ts'
 import { createMetrics } from '#http/metrics.ts'
+import { createMemoryReplayStore } from '#identity/proof/replay.ts'
 import { openTelemetry } from '#telemetry/open.ts'
 import { wireDecider } from '#wire-decider.ts'
 import { nativeRequest } from './support/ask.ts'
@@ -51,7 +52,14 @@ async function wired(append: AppendRows, endpoint?: string) {
     ageMilliseconds: () => 0,
     rolledBack: () => undefined,
   }
-  const around = { state, writer, metrics, faults: createFaultLines(() => undefined), telemetry }
+  const around = {
+    proofs: { ...createMemoryReplayStore(), nonceSecret: () => new Uint8Array(32) },
+    state,
+    writer,
+    metrics,
+    faults: createFaultLines(() => undefined),
+    telemetry,
+  }
   return { ...(await wireDecider(configOf(), around)), metrics, telemetry, writer }
 }
 

@@ -7,8 +7,10 @@ import { withDeadline } from './faults.ts'
 export interface ProofStore extends ReplayStore {
   /** 32 bytes; another one after the database lost its used proofs. */
   readonly nonceSecret: () => Uint8Array
-  /** Removes proofs that can't be used again anyway; gives their number. */
+  /** Removes proofs that can't be used again anyway; gives their number. Happens by itself every minute as well. */
   prune(now: EpochMilliseconds): Promise<number>
+  /** Stops that. */
+  close(): void
 }
 
 interface Waiting {
@@ -31,7 +33,8 @@ const BATCH_MAX = 500
 const STATEMENT_MILLISECONDS = 2_000
 /** After this the connection is given up; the client's proof would be too old soon. */
 const SILENCE_MILLISECONDS = 2_500
-const PRUNE_ROWS = 10_000
+const PRUNE_ROWS = 50_000
+const PRUNE_EVERY_MILLISECONDS = 60_000
 /** Clocks of servers differ a little, and a proof may be that much ahead of them. */
 const EPOCH_MARGIN_MILLISECONDS = 10_000
 
@@ -41,7 +44,11 @@ const EPOCH_MARGIN_MILLISECONDS = 10_000
  *
  * INVARIANT: after a crash of the database, which empties it, proofs from before are `stale`.
  */
-export async function openProofStore(db: Database, now: EpochMilliseconds): Promise<ProofStore> {
+export async function openProofStore(
+  db: Database,
+  now: EpochMilliseconds,
+  onFault: (error: unknown) => void = () => undefined,
+): Promise<ProofStore> {
   const open = () =>
     db.pool({ purpose: 'proofs', max: CONNECTIONS, statementTimeout: STATEMENT_MILLISECONDS })
   let sql = open()
@@ -102,7 +109,12 @@ export async function openProofStore(db: Database, now: EpochMilliseconds): Prom
           select key from warder.proofs where expires_at < ${`${instant}`}::text::bigint limit ${PRUNE_ROWS}::int)`
       return done.count
     },
+    close: () => clearInterval(timer),
   }
+  const timer = setInterval(() => {
+    store.prune(Date.now() as EpochMilliseconds).catch(onFault)
+  }, PRUNE_EVERY_MILLISECONDS)
+  timer.unref()
   // A reservation that nobody makes: it gives the secret, and begins an epoch where a crash ended the one before.
   await store.reserve({
     key: '00',
