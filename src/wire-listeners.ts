@@ -79,7 +79,11 @@ export async function listen(
     createAdminListener({ ...adminParts(config, logger, parts), metrics, tls: secure }),
   )
   const extAuthz = await start('ext_authz', config.extAuthzListen, (secure) =>
-    createExtAuthzListener({ ...checks, tls: secure }),
+    createExtAuthzListener({
+      ...checks,
+      tls: secure,
+      isReady: () => readiness(config, feed, parts.log, parts.engine).ready,
+    }),
   )
   const decisions = await start('decisions', config.listen, (secure) =>
     createDecisionListener({ ...checks, tls: secure }),

@@ -1,4 +1,5 @@
 import { failed } from '#lib/result.ts'
+import { isWholeBody } from './envoy-body.ts'
 import { readHeaderRequest } from './header-request.ts'
 import { conflict, headerMap } from './headers.ts'
 import { denied, isStripped, statusAnswer, unsetHeaders } from './status-answer.ts'
@@ -15,8 +16,7 @@ import type { GatewayDialect } from './wire.ts'
 export const envoyHttp: GatewayDialect = {
   read(wire, _gateway, now) {
     const headers = headerMap(wire.rawHeaders)
-    const partial = headers.get('x-envoy-auth-partial-body') ?? []
-    if (partial.some((value) => value.trim().toLowerCase() !== 'false'))
+    if (!isWholeBody(headers))
       return failed({ code: 'request.too_large', message: 'the gateway sent only a part of the body' })
     const hosts = headers.get('host') ?? []
     if (hosts.length > 1) return failed(conflict('the header `host` occurs more than once'))

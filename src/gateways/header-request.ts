@@ -1,6 +1,6 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
-import type { AuthorizationRequest, Malformed } from '#model/request.ts'
+import type { AuthorizationRequest, HeaderDialect, Malformed } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
 import {
   checkHeaders,
@@ -28,9 +28,9 @@ const METHOD = /^[A-Z][A-Z0-9_-]{0,31}$/
 const HOST = /^[A-Za-z0-9.:_[\]-]{1,255}$/
 const NOTHING: JsonObject = {}
 
-/** Reads what both header dialects share: the call, the credential, the identity headers. Nothing is believed yet. */
+/** Reads what the header dialects share: the call, the credential, the identity headers. Nothing is believed yet. */
 export function readHeaderRequest(
-  dialect: 'forward-auth' | 'envoy-http',
+  dialect: HeaderDialect,
   wire: WireRequest,
   headers: HeaderMap,
   call: OriginalCall,

@@ -5,8 +5,8 @@ import type { Clock } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { GatewayId } from '#model/ids.ts'
 import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
+import { type Admission, createAdmission } from './admission.ts'
 import { answerBatch } from './answer-batch.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { authenticateGateway, type FindGateway, type KeyedTarget } from './gateway-key.ts'
@@ -26,6 +26,8 @@ export interface CheckParts {
   readonly onUnauthenticated: () => void
   /** Whether the listener is stopping: then each answer is the last on its connection. */
   readonly isDraining: () => boolean
+  /** Room that is shared with other roads into the same listener. Default: its own. */
+  readonly admission?: Admission
 }
 
 /** A dialect with its name. */
@@ -49,10 +51,8 @@ export type Check = (
  */
 export function createCheck(parts: CheckParts): Check {
   const { metrics, limits } = parts
-  let inFlight = 0
-  // INVARIANT: no gateway takes all the room: half of it is the most that one may use, however slow its bodies are.
-  const shareMax = Math.max(1, Math.floor(limits.requestsInFlightMax / 2))
-  const shares = new Map<GatewayId, number>()
+  const { admission = createAdmission(limits.requestsInFlightMax, (change) => metrics.inFlight(change)) } =
+    parts
   return async (incoming, outgoing, route, target) => {
     const source = isJsonDialect(route.name) ? 'bearer' : 'header'
     const authenticate = (): Gateway | undefined => {
@@ -73,31 +73,20 @@ export function createCheck(parts: CheckParts): Check {
     if (asking === undefined) return
     if (isJsonDialect(route.name) && incoming.method !== 'POST')
       return send(incoming, outgoing, httpError('http.method_not_allowed', route.name))
-    const share = shares.get(asking.id) ?? 0
-    if (inFlight >= limits.requestsInFlightMax || share >= shareMax) {
+    const leave = admission.enter(asking.id)
+    if (leave === undefined) {
       metrics.overloaded(route.name)
       return send(incoming, outgoing, httpError('http.overloaded', route.name))
     }
-    inFlight++
-    shares.set(asking.id, share + 1)
-    metrics.inFlight(1)
     try {
       await answerCheck(parts, incoming, outgoing, route, target.rawUrl, authenticate)
     } catch {
       metrics.fault(route.name)
       answerFault(incoming, outgoing, route, target.rawUrl)
     } finally {
-      inFlight--
-      release(shares, asking.id)
-      metrics.inFlight(-1)
+      leave()
     }
   }
-}
-
-function release(shares: Map<GatewayId, number>, gateway: GatewayId): void {
-  const left = (shares.get(gateway) ?? 1) - 1
-  if (left === 0) shares.delete(gateway)
-  else shares.set(gateway, left)
 }
 
 async function answerCheck(

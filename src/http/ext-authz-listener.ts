@@ -1,6 +1,12 @@
+import { envoyGrpc } from '#gateways/envoy-grpc/envoy-grpc.ts'
 import { envoyHttp } from '#gateways/envoy-http.ts'
+import { createAdmission } from './admission.ts'
 import { type CheckParts, createCheck, type NamedDialect } from './check.ts'
 import { type KeyedTarget, splitTarget } from './gateway-key.ts'
+import { isGrpcCall, replyOn } from './grpc.ts'
+import { createGrpcCheck, type NamedGrpcDialect } from './grpc-check.ts'
+import { createGrpcHealth } from './grpc-health.ts'
+import { createHttp2Side, type HandleStream } from './h2.ts'
 import type { Listener } from './port.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
 import type { Tls } from './tls.ts'
@@ -10,38 +16,65 @@ import { countUnauthenticated } from './unauthenticated.ts'
 const KEYED_PATH = '/g/wgk_'
 const ENVOY: NamedDialect = { name: 'envoy-http', dialect: envoyHttp }
 
+const HEALTH = '/grpc.health.v1.Health/'
+const GRPC_CHECKS: ReadonlyMap<string, NamedGrpcDialect> = new Map([
+  ['/envoy.service.auth.v3.Authorization/Check', { name: 'envoy-grpc', dialect: envoyGrpc }],
+])
+const SERVICES = new Set([...GRPC_CHECKS.keys()].map((path) => path.slice(1, path.lastIndexOf('/'))))
+
 /** What the Envoy listener is made of. */
 export interface ExtAuthzListenerParts extends Omit<CheckParts, 'onUnauthenticated' | 'isDraining'> {
   readonly tls?: Tls | undefined
+  /** What the health service of gRPC says while the listener is open. Default: serving. */
+  readonly isReady?: () => boolean
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
 
 /**
- * The catch-all listener for Envoy. The gateway's key is in `X-Warder-Gateway-Key`, or else it is the path prefix `/g/KEY`.
+ * The listener for Envoy, over HTTP/1.1 and gRPC on one port. Over HTTP the gateway's key is in `X-Warder-Gateway-Key`, or else
+ * it is the path prefix `/g/KEY`; over gRPC it is in the metadata, or in the message.
  *
- * INVARIANT: every path is a check. Anything else that answers 200 here could be reached by a path that the client chose.
+ * INVARIANT: every path is a check. Anything else that answers 200 here could be reached by a path that the client chose. Over
+ * HTTP/2 there is gRPC and nothing else.
  */
 export function createExtAuthzListener(parts: ExtAuthzListenerParts): Listener {
+  const { limits, metrics, isReady = () => true } = parts
   const unauthenticated = countUnauthenticated(parts.onUnauthenticated)
-  const check = createCheck({
+  const checkParts = {
     ...parts,
+    admission: createAdmission(limits.requestsInFlightMax, (change) => metrics.inFlight(change)),
     onUnauthenticated: () => unauthenticated.add(),
     isDraining: () => listener.isDraining(),
-  })
+  }
+  const check = createCheck(checkParts)
+  const grpcCheck = createGrpcCheck(checkParts)
+  const health = createGrpcHealth(isReady, SERVICES)
+  const handleStream: HandleStream = (stream, headers, rawHeaders, socket) => {
+    const path = headers[':path'] ?? ''
+    const route = GRPC_CHECKS.get(path)
+    // Nobody who asks over plain HTTP takes 415 for an allow (and gRPC says 415 too).
+    if (!isGrpcCall(headers)) stream.respond({ ':status': 415 }, { endStream: true })
+    else if (route !== undefined) void grpcCheck({ stream, headers, rawHeaders, socket }, route)
+    else if (path === `${HEALTH}Check`) void health.check(stream)
+    else if (path === `${HEALTH}Watch`) void health.watch(stream)
+    else replyOn(stream).status('UNIMPLEMENTED', 'there is no such method')
+  }
   const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
       const rawUrl = incoming.url ?? ''
       const hasKeyHeader = incoming.headers['x-warder-gateway-key'] !== undefined
       void check(incoming, outgoing, ENVOY, hasKeyHeader ? besideKeyHeader(rawUrl) : splitTarget(rawUrl))
     },
-    parts.limits,
-    parts.metrics.clientError,
+    limits,
+    metrics.clientError,
     parts.tls,
+    createHttp2Side(handleStream, limits, metrics.clientError),
   )
   return {
     listen: listener.listen,
     async close(graceMilliseconds) {
+      health.close()
       await listener.close(graceMilliseconds)
       unauthenticated.close()
     },

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { type Http2Side, tellProtocol } from './h2.ts'
 import type { Listener, ListenerLimits } from './port.ts'
 import type { Tls } from './tls.ts'
 
@@ -26,19 +27,23 @@ export type Handle = (incoming: IncomingMessage, outgoing: ServerResponse) => vo
  *
  * @param onClientError called for each connection that spoke broken HTTP or TLS, or was too slow
  * @param tls with it the listener speaks TLS 1.2 or newer and nothing else
+ * @param http2 with it the same port takes HTTP/2 too
  */
 export function createHttpListener(
   handle: Handle,
   limits: ListenerLimits,
   onClientError: () => void,
   tls?: Tls,
+  http2?: Http2Side,
 ): HttpListener {
   let isDraining = false
-  const server = openServer(limits, tls, (incoming, outgoing) => {
+  const undecided = new Set<Socket>()
+  const server = openServer(limits, tls, http2 !== undefined, (incoming, outgoing) => {
     if (isDraining) outgoing.shouldKeepAlive = false
     handle(incoming, outgoing)
   })
   server.maxConnections = limits.connectionsMax
+  if (http2 !== undefined) takeHttp2(server, tls !== undefined, http2, undecided, limits)
   // The default of 2,000 would cut the list silently, and with it perhaps a second Authorization header.
   server.maxHeadersCount = 0
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
@@ -65,7 +70,12 @@ export function createHttpListener(
     close: (graceMilliseconds) =>
       new Promise((resolve) => {
         isDraining = true
-        const cut = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
+        const cut = setTimeout(() => {
+          server.closeAllConnections()
+          http2?.destroy()
+        }, graceMilliseconds)
+        http2?.drain()
+        for (const socket of undecided) socket.destroy()
         // A connection that was answered in between is idle from then on.
         const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MILLISECONDS)
         server.close(() => {
@@ -78,7 +88,29 @@ export function createHttpListener(
   }
 }
 
-function openServer(limits: ListenerLimits, tls: Tls | undefined, handle: Handle): Server | TlsServer {
+/** Puts the choice of the protocol before the server's own handling of connections. */
+function takeHttp2(
+  server: Server | TlsServer,
+  isTls: boolean,
+  http2: Http2Side,
+  undecided: Set<Socket>,
+  limits: ListenerLimits,
+): void {
+  const event = isTls ? 'secureConnection' : 'connection'
+  const handlers = server.listeners(event)
+  server.removeAllListeners(event)
+  const http1 = (socket: Socket): void => {
+    for (const handler of handlers) Reflect.apply(handler, server, [socket])
+  }
+  server.on(event, (socket: Socket) => tellProtocol(socket, http1, http2.open, undecided, limits))
+}
+
+function openServer(
+  limits: ListenerLimits,
+  tls: Tls | undefined,
+  withHttp2: boolean,
+  handle: Handle,
+): Server | TlsServer {
   const options = {
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersTimeoutMilliseconds,
@@ -88,7 +120,8 @@ function openServer(limits: ListenerLimits, tls: Tls | undefined, handle: Handle
   }
   if (tls === undefined) return createServer(options, handle)
   const handshakeTimeout = limits.headersTimeoutMilliseconds
-  const server = createTlsServer({ ...options, ...tls.options(), handshakeTimeout }, handle)
+  const protocols = withHttp2 ? { ALPNProtocols: ['h2', 'http/1.1'] } : {}
+  const server = createTlsServer({ ...options, ...protocols, ...tls.options(), handshakeTimeout }, handle)
   tls.onChange((changed) => server.setSecureContext(changed))
   return server
 }

@@ -2,7 +2,10 @@ import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 
 /** Wire dialects that ask for decisions. */
-export type Dialect = 'native' | 'authzen' | 'forward-auth' | 'envoy-http'
+export type Dialect = 'native' | 'authzen' | HeaderDialect | 'opa' | 'ext-mcp' | 'docker-mcp'
+
+/** Dialects that pass an HTTP call with its headers on. */
+export type HeaderDialect = 'forward-auth' | 'envoy-http' | 'envoy-grpc'
 
 /** Whether the gateway writes the request body itself; in header dialects a client's own headers could pass through. */
 export function isJsonDialect(dialect: Dialect): boolean {
@@ -13,6 +16,12 @@ export function isJsonDialect(dialect: Dialect): boolean {
 export interface PartyClaim {
   readonly id: string
   readonly properties: JsonObject
+}
+
+/** An actor of a delegation as it was named by the request: a claim. */
+export interface ActorClaim {
+  readonly issuer: string | undefined
+  readonly id: string
 }
 
 /** A typed thing as it was named by the request (AuthZEN subject and resource). */
@@ -80,6 +89,8 @@ export interface AuthorizationRequest {
   readonly tenant: string | undefined
   readonly agent: PartyClaim | undefined
   readonly user: PartyClaim | undefined
+  /** All actors that the request names, outermost first; the first is `agent`. Undefined: none but that one. */
+  readonly chain?: readonly ActorClaim[]
   /** AuthZEN subject verbatim: the only party of a tenant with its own vocabulary. */
   readonly subject: EntityClaim | undefined
   readonly credentials: readonly Credential[]
@@ -126,6 +137,7 @@ export interface Malformed {
 /** Reasons why a request can't be read. */
 export type MalformedCode =
   | 'request.malformed_json'
+  | 'request.malformed_protobuf'
   | 'request.duplicate_key'
   | 'request.too_deep'
   | 'request.too_large'
