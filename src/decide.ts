@@ -4,9 +4,12 @@ import type { LogWriter } from '#decision-log/writer.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { guardDelegation } from '#delegation/guard.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
+import { scopesNeeded } from '#delegation/scopes-needed.ts'
 import { guardAfter } from '#guards/after.ts'
+import { type DetailedCall, fitsDetails } from '#guards/authorization-details.ts'
 import { guardBefore } from '#guards/before.ts'
 import { guardRevoked, guardStopped } from '#guards/revoked.ts'
+import { guardScopes } from '#guards/scopes.ts'
 import { mayAssert } from '#identity/assertion.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock } from '#lib/clock.ts'
@@ -20,6 +23,7 @@ import type { DecisionId } from '#model/ids.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
+import type { JsonObject } from '#model/value.ts'
 import { toolIdOf } from '#policy/ask/warder-entities.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
 import { bindAction } from '#protocols/bind-action.ts'
@@ -112,9 +116,13 @@ async function judge(
   const halted = guardStopped(placesOf(call, tenant), tenant.revocations, request.now)
   if (halted !== undefined) return stopped(halted, tenant, identity)
   const tool = toolIdOf(call, registry)?.id
-  const delegated = guardDelegation({ identity, tenant, findAgent, tool }, call, () => false)
+  const detailed = detailedCall(call, gateway, tool, registry)
+  const fits = (details: readonly JsonObject[]) => fitsDetails(details, detailed)
+  const delegated = guardDelegation({ identity, tenant, findAgent, tool }, call, fits)
   if (!delegated.ok) return stopped(delegated.failure, tenant, identity)
   const acting = delegated.value
+  const beyond = guardScopes(acting.token, scopesNeeded(tenant.rules, tool, registry), detailed)
+  if (beyond !== undefined) return stopped(beyond, tenant, acting)
 
   const trusts = {
     properties: mayAssert(gateway, request.dialect, 'properties'),
@@ -122,6 +130,18 @@ async function judge(
   }
   const judgement = steps.judgePolicy({ request: call, identity: acting, gateway, registry, release, trusts })
   return { judgement, identity: acting, tenant, call }
+}
+
+/** The call as authorization details see it. */
+function detailedCall(
+  request: AuthorizationRequest,
+  { settings }: Gateway,
+  tool: string | undefined,
+  registry: TenantState['registry'],
+): DetailedCall {
+  const groups = tool === undefined ? [] : registry.ancestors({ type: 'Warder::Action', id: tool })
+  const locations = [...(settings?.audience ?? []), ...(settings?.externalUrl ? [settings.externalUrl] : [])]
+  return { request, now: request.now, tool, groups: groups.map(({ id }) => id), locations }
 }
 
 /** Step 8: whatever the call hangs on, revoked in the database or by a breaker that opened here. */

@@ -1,6 +1,8 @@
 import { isSettableHeader } from '#lib/header-name.ts'
+import type { Challenge } from '#model/challenge.ts'
 import type { Decision } from '#model/decision.ts'
 import { REASONS, type ReasonCode } from '#model/reasons.ts'
+import { challengeFor, challengeHeader, isForbidden } from './challenge.ts'
 import { headerJson, headerSafe, NONE } from './header-safe.ts'
 import type { WireResponse } from './wire.ts'
 
@@ -27,7 +29,7 @@ export function statusAnswer(
   extra: (decision: Decision) => readonly Header[],
 ): WireResponse {
   const code = decision.reasons[0]?.code ?? 'internal.fault'
-  if (decision.effect !== 'allow') return denied(code, decision.reasons[0]?.message)
+  if (decision.effect !== 'allow') return denied(code, decision.reasons[0]?.message, decision.challenge)
   const set = setHeaders(decision)
   const obligations = headerJson(decision.obligations.map(({ type, properties }) => ({ type, properties })))
   if (set === undefined || obligations.length > OBLIGATIONS_LENGTH_MAX)
@@ -48,17 +50,25 @@ export function statusAnswer(
   }
 }
 
-/** A deny: 401 for missing or invalid credentials, 403 for everything else, faults included. The body may reach the client. */
-export function denied(code: string, message: string | undefined): WireResponse {
-  const challenge = challengeOf(code)
+/**
+ * A deny: 401 where a better credential may help, 403 for everything else, faults included. The body may reach the client.
+ *
+ * @param challenge what the client must bring. Default: what the code says.
+ */
+export function denied(
+  code: string,
+  message: string | undefined,
+  challenge: Challenge | undefined = challengeFor(code),
+): WireResponse {
   const headers: Header[] = [
     ['content-type', 'application/json'],
     ['x-warder-reason', code],
   ]
-  if (challenge !== undefined) headers.push(['www-authenticate', challenge])
+  if (challenge !== undefined) headers.push(['www-authenticate', challengeHeader(challenge)])
+  if (challenge?.nonce !== undefined) headers.push(['dpop-nonce', headerSafe(challenge.nonce)])
   const text = message ?? (isReason(code) ? REASONS[code] : 'the request was denied')
   const body = JSON.stringify({ decision: 'deny', error: { code, message: text } })
-  return { status: challenge === undefined ? 403 : 401, headers, body }
+  return { status: challenge === undefined || isForbidden(challenge) ? 403 : 401, headers, body }
 }
 
 /** Whether the agent's credential must not reach the upstream. */
@@ -77,15 +87,6 @@ export function unsetHeaders({ upstreamHeaders, obligations }: Decision): readon
     ),
   )
   return upstreamHeaders.filter((name) => !set.has(name))
-}
-
-/** RFC 6750 section 3: no error code when no credential was sent. */
-function challengeOf(code: string): string | undefined {
-  if (code === 'identity.missing' || code === 'credentials.missing') return 'Bearer realm="warder"'
-  if (code === 'token.keys_unavailable') return undefined
-  if (code.startsWith('token.')) return 'Bearer realm="warder", error="invalid_token"'
-  if (code.startsWith('credentials.')) return 'Bearer realm="warder", error="invalid_request"'
-  return undefined
 }
 
 /** Headers that obligations set; undefined when one can't be set: then the obligation is not met and the call must not pass. */

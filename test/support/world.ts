@@ -15,6 +15,7 @@ import type { Issuer } from '#model/issuer.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, Release, SourceFile } from '#model/release.ts'
 import type { State, TenantState } from '#model/state.ts'
+import type { TenantRules } from '#model/tenant-rules.ts'
 import { compileFolder } from '#policy/compile/compile.ts'
 import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
@@ -37,6 +38,7 @@ export interface WorldInput {
   readonly issuers?: readonly Issuer[]
   readonly gateway?: Partial<Gateway>
   readonly maskFields?: readonly string[]
+  readonly rules?: TenantRules
   /** Replaces the policy engine that all worlds of a file share. */
   readonly evaluate?: Evaluate
   /** Makes verification throw, as a bug would. */
@@ -77,6 +79,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     release: await releaseOf(files),
     issuers: input.issuers ?? [],
     maskFields: new Set(input.maskFields),
+    ...(input.rules !== undefined && { rules: input.rules }),
   }
   const rows: LogEntry[] = []
   const decider = createDecider({
