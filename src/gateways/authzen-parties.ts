@@ -1,44 +1,65 @@
 import { failed, type Result, success } from '#lib/result.ts'
-import type { EntityClaim, Malformed, PartyClaim } from '#model/request.ts'
+import type { ActorClaim, EntityClaim, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
+import { agentOfChain, readActors } from './claimed-chain.ts'
 
 const NO_PROPERTIES: JsonObject = {}
 const AGENT_TYPES: ReadonlySet<string> = new Set(['agent', 'Warder::Agent'])
 const USER_TYPES: ReadonlySet<string> = new Set(['user', 'identity', 'Warder::User'])
 
-/** Agent and user; both undefined for a subject of another type. */
+/** Agent and user, and the actors when there are several; all undefined for a subject of another type. */
 export interface NamedParties {
   readonly agent: PartyClaim | undefined
   readonly user: PartyClaim | undefined
+  readonly chain?: readonly ActorClaim[]
 }
 
 /**
  * Agent and user that an AuthZEN subject and context name.
  *
  * The three shapes in use: the agent is the subject (user in `properties.delegation.delegator_id` or `context.user`),
- * the user is the subject and the agent is in `context.agent` (COAZ), or in `subject.properties.act.sub` (RFC 8693).
+ * the user is the subject and the agent is in `context.agent` (COAZ), or in `subject.properties.act` (RFC 8693, nested).
+ * An agent that is the subject and has an `act` itself has delegated: whoever is in there acts now.
  * Two places that name different parties are refused: one of them would silently not be asked about.
  */
 export function partiesOf(subject: EntityClaim, context: JsonObject): Result<NamedParties, Malformed> {
-  const { type, id, properties } = subject
-  if (AGENT_TYPES.has(type)) {
-    const delegator = named(member(properties['delegation'], 'delegator_id'))
-    const user = agreed(delegator, named(context['user']))
-    if (user === 'conflict')
-      return contradiction(
-        '`subject.properties.delegation.delegator_id` and `context.user` name different users',
-      )
-    return success({ agent: { id, properties }, user })
-  }
-  if (USER_TYPES.has(type)) {
-    const actor = named(member(properties['act'], 'sub'))
-    const agent = agreed(named(context['agent']), actor)
-    if (agent === 'conflict')
-      return contradiction('`subject.properties.act.sub` and `context.agent` name different agents')
-    return success({ agent, user: { id, properties } })
-  }
-  return success({ agent: undefined, user: undefined })
+  const isAgent = AGENT_TYPES.has(subject.type)
+  if (!isAgent && !USER_TYPES.has(subject.type)) return success({ agent: undefined, user: undefined })
+  const actors = readActors(subject.properties['act'], 'subject.properties.act')
+  if (!actors.ok) return actors
+  return isAgent ? ofAgent(subject, context, actors.value) : ofUser(subject, context, actors.value)
+}
+
+function ofAgent(
+  { id, properties }: EntityClaim,
+  context: JsonObject,
+  actors: readonly ActorClaim[],
+): Result<NamedParties, Malformed> {
+  const user = agreed(named(member(properties['delegation'], 'delegator_id')), named(context['user']))
+  if (user === 'conflict')
+    return contradiction(
+      '`subject.properties.delegation.delegator_id` and `context.user` name different users',
+    )
+  const [current] = actors
+  if (current === undefined) return success({ agent: { id, properties }, user })
+  const agent = { id: current.id, properties: NO_PROPERTIES }
+  return success({ agent, user, chain: [...actors, { id, issuer: undefined }] })
+}
+
+function ofUser(
+  { id, properties }: EntityClaim,
+  context: JsonObject,
+  actors: readonly ActorClaim[],
+): Result<NamedParties, Malformed> {
+  const agent = agentOfChain(
+    named(context['agent']),
+    actors,
+    '`subject.properties.act.sub` and `context.agent` name different agents',
+  )
+  if (!agent.ok) return agent
+  const user = { id, properties }
+  return success({ agent: agent.value, user, ...(actors.length > 0 && { chain: actors }) })
 }
 
 function agreed(

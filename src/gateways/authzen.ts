@@ -99,7 +99,7 @@ function readExtension(value: Json | undefined): Result<WarderContext, Malformed
 
 function toRequest(
   { action, resource }: Evaluation,
-  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'subject' | 'tool' | 'proofs' | 'batch'>,
+  named: Pick<AuthorizationRequest, 'agent' | 'user' | 'chain' | 'subject' | 'tool' | 'proofs' | 'batch'>,
   context: JsonObject,
   extension: WarderContext,
   wire: WireRequest,

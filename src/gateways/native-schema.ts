@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { JsonObject } from '#model/value.ts'
+import { ACTORS_MAX } from './claimed-chain.ts'
 import { proofsSchema } from './proof-fields.ts'
 
 /** Most items in one batch. */
@@ -42,6 +43,16 @@ export const nativeRequestSchema = z
   .strictObject({
     agent: party('The software that acts.').optional(),
     user: party('On whose behalf; absent for an autonomous agent.').optional(),
+    actors: z
+      .array(
+        z.union([
+          id('The id alone.'),
+          z.strictObject({ id: id('The id.'), issuer: id('Issuer in whose namespace it is.').optional() }),
+        ]),
+      )
+      .max(ACTORS_MAX, `may have ${ACTORS_MAX} items`)
+      .describe('Everybody who acts, whoever acts now first. Those after the first can only deny.')
+      .optional(),
     tenant: id('Must agree with the gateway and the token.').optional(),
     tool: z
       .union([

@@ -1,10 +1,12 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Decision } from '#model/decision.ts'
-import type { AuthorizationRequest, Credential, Malformed, PartyClaim } from '#model/request.ts'
+import type { ActorClaim, AuthorizationRequest, Credential, Malformed, PartyClaim } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
 import { toolOf as toolOfResource } from './authzen-tool.ts'
+import { challengeJson } from './challenge.ts'
+import { agentOfChain } from './claimed-chain.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { readJsonBody } from './json-body.ts'
@@ -101,14 +103,18 @@ function readItem(
   if (!tool.ok) return tool
   const proofs = proofsOfFields(body.proofs)
   if (!proofs.ok) return proofs
+  const chain = actorsOf(body)
+  const agent = agentOfChain(partyOf(body.agent), chain, '`agent` and `actors[0]` name different agents')
+  if (!agent.ok) return agent
   return success({
     dialect: 'native',
     now,
     requestId: body.request?.id ?? requestIdOf(wire.rawHeaders),
     traceparent: traceparentOf(wire.rawHeaders),
     tenant: body.tenant,
-    agent: partyOf(body.agent),
+    agent: agent.value,
     user: partyOf(body.user),
+    ...(chain.length > 0 && { chain }),
     subject: undefined,
     credentials: credentialsOf(body),
     ...(proofs.value !== undefined && { proofs: proofs.value, batch: wire }),
@@ -130,6 +136,12 @@ function partyOf(party: NativeRequest['agent']): PartyClaim | undefined {
   if (party === undefined) return undefined
   if (typeof party === 'string') return { id: party, properties: NO_PROPERTIES }
   return { id: party.id, properties: party.properties ?? NO_PROPERTIES }
+}
+
+function actorsOf({ actors = [] }: NativeRequest): readonly ActorClaim[] {
+  return actors.map((actor) =>
+    typeof actor === 'string' ? { id: actor, issuer: undefined } : { id: actor.id, issuer: actor.issuer },
+  )
 }
 
 /** The tool that `tool`, `action` and a resource that is a tool name; they must agree, or one would not be asked about. */
@@ -180,6 +192,8 @@ function decided(decision: Decision): Json {
     decision_id: decision.id,
     release: decision.release ?? null,
     expires_at: decision.expiresAt === undefined ? null : timestamp(decision.expiresAt),
+    ...(decision.challenge !== undefined && { challenge: challengeJson(decision.challenge) }),
+    ...(decision.retryAfterSeconds !== undefined && { retry_after: decision.retryAfterSeconds }),
   }
 }
 

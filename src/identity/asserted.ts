@@ -19,7 +19,6 @@ export function identityFromClaims(
   // A subject of a tenant with our vocabulary says nothing by itself: the dialect has read the parties from it.
   if (!isOwn && tenant.release !== undefined && agent === undefined && user === undefined)
     return failed(stop('identity.missing', 'the subject is neither an agent nor a user'))
-  const isDelegated = agent !== undefined && user !== undefined
   return success({
     tenant: tenant.id,
     agent: asserted(agent),
@@ -32,11 +31,18 @@ export function identityFromClaims(
             properties: subject.properties,
           }
         : undefined,
-    delegation: isDelegated
-      ? { source: 'gateway', chain: [{ issuer: undefined, id: agent.id }] }
-      : { source: 'none', chain: [] },
+    delegation: assertedDelegation(named),
     token: undefined,
   })
+}
+
+/** What a gateway says about who acts for whom: its chain, or the one agent that acts for a user. */
+export function assertedDelegation({ agent, user, chain }: NamedParties): VerifiedIdentity['delegation'] {
+  // An agent alone acts for nobody.
+  if (chain !== undefined && chain.length > (user === undefined ? 1 : 0)) return { source: 'gateway', chain }
+  return agent !== undefined && user !== undefined
+    ? { source: 'gateway', chain: [{ issuer: undefined, id: agent.id }] }
+    : { source: 'none', chain: [] }
 }
 
 /** A party as the gateway named it. */

@@ -3,7 +3,8 @@ import type { Actor, Stop, VerifiedToken } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json, JsonObject } from '#model/value.ts'
-import { claimAt, isObject } from './claim-path.ts'
+import { readChain, readMayAct } from './chain.ts'
+import { claimAt } from './claim-path.ts'
 import { profileOf } from './profiles.ts'
 import { stop } from './stop.ts'
 import type { TokenClaims } from './token-claims.ts'
@@ -19,13 +20,9 @@ export interface TokenParties {
   readonly token: VerifiedToken
 }
 
-const CHAIN_DEPTH_MAX = 4
-/** RFC 8693 section 4.1: an actor's claims identify it; anything that would carry authority has no meaning there. */
-const FOREIGN_ACTOR_MEMBERS = ['exp', 'nbf', 'iat', 'aud', 'cnf', 'scope', 'authorization_details', 'may_act']
-
 /**
- * Maps a token's claims to parties as its issuer is configured. `may_act` is never read: it speaks to the authorization
- * server alone (RFC 8693 section 4.4).
+ * Maps a token's claims to parties as its issuer is configured. `may_act` names no party: it speaks to who exchanges tokens
+ * alone (RFC 8693 section 4.4).
  */
 export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<TokenParties, Stop> {
   const { issuer, payload } = claims
@@ -43,11 +40,16 @@ export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<Toke
   if (!user.ok) return user
   const token = describeToken(claims)
   if (!token.ok) return token
+  const mayAct = readMayAct(payload['may_act'], issuer.issuer)
   return success({
     agent: chain.value[0]?.id ?? client.value,
     user: user.value,
     chain: chain.value,
-    token: { ...token.value, ...(chain.value.length > 0 && { client: client.value }) },
+    token: {
+      ...token.value,
+      ...(chain.value.length > 0 && { client: client.value }),
+      ...(mayAct !== undefined && { mayAct }),
+    },
   })
 }
 
@@ -78,39 +80,6 @@ function readUser(
   const value = claimAt(payload, mapped)
   if (value === undefined) return failed(stop('token.claim_missing', `\`${mapped}\``))
   return isId(value) ? success(value) : failed(stop('token.claim_invalid', `\`${mapped}\``))
-}
-
-function readChain(
-  act: Json | undefined,
-  issuer: string,
-  tenant: TenantState,
-): Result<readonly Actor[], Stop> {
-  const chain: Actor[] = []
-  for (let at = act; at !== undefined; ) {
-    if (chain.length === CHAIN_DEPTH_MAX)
-      return failed(stop('token.claim_invalid', `\`act\` names more than ${CHAIN_DEPTH_MAX} actors`))
-    if (!isObject(at)) return failed(stop('token.claim_invalid', '`act` is not an object'))
-    const actor = readActor(at, issuer, tenant)
-    if (!actor.ok) return actor
-    const { id } = actor.value
-    if (chain.some((each) => each.id === id && each.issuer === actor.value.issuer))
-      return failed(stop('token.claim_invalid', '`act` names an actor twice'))
-    chain.push(actor.value)
-    at = at['act']
-  }
-  return success(chain)
-}
-
-function readActor(act: JsonObject, issuer: string, tenant: TenantState): Result<Actor, Stop> {
-  const { sub, iss } = act
-  if (!isId(sub)) return failed(stop('token.claim_invalid', '`act.sub` is not a non-empty string'))
-  if (iss !== undefined && typeof iss !== 'string') return failed(stop('token.claim_invalid', '`act.iss`'))
-  const foreign = FOREIGN_ACTOR_MEMBERS.find((name) => Object.hasOwn(act, name))
-  if (foreign !== undefined) return failed(stop('token.claim_invalid', `\`act.${foreign}\` has no meaning`))
-  // An actor's `iss` is the namespace of its id; from an unknown one, `sub` could be anybody's.
-  if (iss !== undefined && iss !== issuer && !tenant.issuers.some((each) => each.issuer === iss))
-    return failed(stop('token.issuer_unknown', '`act.iss`'))
-  return success({ issuer: iss ?? issuer, id: sub })
 }
 
 function isId(value: Json | undefined): value is string {

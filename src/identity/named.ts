@@ -1,6 +1,6 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
-import type { AuthorizationRequest, EntityClaim, PartyClaim } from '#model/request.ts'
+import type { ActorClaim, AuthorizationRequest, EntityClaim, PartyClaim } from '#model/request.ts'
 import { stop } from './stop.ts'
 
 /** Everyone that a request names, from its fields and its identity headers; claims, nothing more. */
@@ -9,6 +9,8 @@ export interface NamedParties {
   readonly user: PartyClaim | undefined
   readonly subject: EntityClaim | undefined
   readonly tenant: string | undefined
+  /** All actors, outermost first, where the request names more than whoever acts now. */
+  readonly chain?: readonly ActorClaim[]
 }
 
 /** Headers that carry a party, by the party they carry. */
@@ -31,7 +33,7 @@ export function readNamedParties(request: AuthorizationRequest): Result<NamedPar
     if ((inHeaders[party] ?? value) !== value) return failed(stop('identity.mismatch', name))
     inHeaders[party] = value
   }
-  const { agent, user, tenant, subject } = request
+  const { agent, user, tenant, subject, chain } = request
   for (const [field, header] of [
     [agent?.id, inHeaders.agent],
     [user?.id, inHeaders.user],
@@ -44,6 +46,7 @@ export function readNamedParties(request: AuthorizationRequest): Result<NamedPar
     user: user ?? claim(inHeaders.user),
     subject: subject ?? subjectClaim(inHeaders.subject),
     tenant: tenant ?? inHeaders.tenant,
+    ...(chain !== undefined && { chain }),
   })
 }
 

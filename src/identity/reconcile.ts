@@ -1,8 +1,8 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Actor, Party, Stop, VerifiedIdentity } from '#model/identity.ts'
-import type { PartyClaim } from '#model/request.ts'
+import type { ActorClaim, PartyClaim } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
-import { asserted } from './asserted.ts'
+import { asserted, assertedDelegation } from './asserted.ts'
 import type { TokenParties } from './claims.ts'
 import type { NamedParties } from './named.ts'
 import { stop } from './stop.ts'
@@ -27,13 +27,15 @@ export function reconcile(
     return failed(stop('identity.unasserted', 'the token names no agent'))
   const subject = reconcileSubject(token, named)
   if (!subject.ok) return subject
+  const delegation = delegationOf(token, named)
+  if (!agrees(named.chain, delegation.chain)) return failed(stop('identity.mismatch', 'the actors differ'))
   const isOwn = tenant.release?.vocabulary === 'own'
   return success({
     tenant: tenant.id,
     agent: verified(token.agent, named.agent) ?? asserted(named.agent),
     user: verified(token.user, named.user),
     subject: isOwn ? subject.value : undefined,
-    delegation: delegationOf(token, named.agent),
+    delegation,
     token: token.token,
   })
 }
@@ -56,13 +58,25 @@ function reconcileSubject(
   })
 }
 
-function delegationOf(token: TokenParties, claimed: PartyClaim | undefined): VerifiedIdentity['delegation'] {
+function delegationOf(token: TokenParties, named: NamedParties): VerifiedIdentity['delegation'] {
   if (token.chain.length > 0) return { source: 'token', chain: token.chain }
   if (token.user === undefined) return { source: 'none', chain: [] }
   if (token.agent !== undefined) return { source: 'token', chain: [actor(token.token.issuer, token.agent)] }
-  return claimed === undefined
-    ? { source: 'none', chain: [] }
-    : { source: 'gateway', chain: [actor(undefined, claimed.id)] }
+  // The token is silent about who acts, so all that is known is what the gateway says.
+  return assertedDelegation({ ...named, user: named.user ?? { id: token.user, properties: {} } })
+}
+
+/** INVARIANT: a copy of the chain neither adds to nor takes from what the token says. */
+function agrees(claimed: readonly ActorClaim[] | undefined, chain: readonly Actor[]): boolean {
+  // One actor that delegates nothing is the agent, which agrees already.
+  if (claimed === undefined || (chain.length === 0 && claimed.length === 1)) return true
+  return (
+    claimed.length === chain.length &&
+    chain.every(({ id, issuer }, i) => {
+      const claim = claimed[i]
+      return claim?.id === id && (claim.issuer === undefined || claim.issuer === issuer)
+    })
+  )
 }
 
 function actor(issuer: string | undefined, id: string): Actor {

@@ -261,10 +261,10 @@ test.each<[string, unknown, ReasonCode]>([
   ],
   ['carries a scope', { sub: 'a', scope: 'admin' }, 'token.claim_invalid'],
   ['carries a key', { sub: 'a', cnf: {} }, 'token.claim_invalid'],
-  ['goes in a circle', { sub: 'a', act: { sub: 'b', act: { sub: 'a' } } }, 'token.claim_invalid'],
+  ['has a profile that is no text', { sub: 'a', sub_profile: ['ai_agent'] }, 'token.claim_invalid'],
   [
-    'is deeper than four',
-    { sub: 'a', act: { sub: 'b', act: { sub: 'c', act: { sub: 'd', act: { sub: 'e' } } } } },
+    'is deeper than any tenant accepts',
+    [...'abcdefghi'].reduceRight((act: object | undefined, sub) => ({ sub, ...(act && { act }) }), undefined),
     'token.claim_invalid',
   ],
 ])('a chain that %s denies', async (_, act, code) => {

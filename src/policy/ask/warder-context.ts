@@ -161,9 +161,17 @@ function toolFacts({ registry, request }: PolicyInput, { view, toolUid }: CallFa
 }
 
 function delegation({ identity }: PolicyInput): { readonly [name: string]: Value } {
-  const { source, chain } = identity.delegation
+  const { source, chain, evidence, crossings = [] } = identity.delegation
   const provenance = { token: 'verified', gateway: 'gateway', none: 'none' }[source]
-  return { source, depth: chain.length, provenance }
+  const unproven = { token: 'token', gateway: 'declared', none: 'none' }[source]
+  // Prior actors are not told: their part is to deny, before policies are asked (RFC 8693 section 4.1).
+  return {
+    source,
+    depth: chain.length,
+    provenance,
+    evidence: evidence ?? unproven,
+    federated: crossings.length > 0,
+  }
 }
 
 function tenantFacts({ identity, registry }: PolicyInput, { view }: CallFacts): Value {

@@ -42,7 +42,8 @@ export function contributeParties(view: EntityFactsView, { identity }: PolicyInp
     view.contribute(
       { type: 'Warder::Agent', id: identity.agent.id },
       record({ ...base, environment: 'any' }),
-      [tenant],
+      // An agent of another tenant acts in this one, but is a member of its own.
+      [identity.agent.home === undefined ? tenant : tenantUid(identity.agent.home)],
     )
   }
   if (identity.user !== undefined) {

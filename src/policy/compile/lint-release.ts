@@ -73,11 +73,23 @@ function lintPermit({ record }: Rule, { vocabulary }: LintContext): readonly Fin
         'the permit depends on `context.claimed`, what the agent says about itself',
       ),
     )
+  if (readsDepth(reads))
+    findings.push(
+      found(
+        'lint.permit_on_prior_actors',
+        'the permit depends on `context.delegation.depth`, how many acted before',
+      ),
+    )
   const namesNobody = scope.principal.op === 'all' || scope.principal.op === 'is'
   const readsIdentity = reads.principal !== undefined || context.some((name) => IDENTITY.includes(name))
   if (!reads.all && namesNobody && !readsIdentity && scope.action.op !== '==')
     findings.push(found('lint.permit_anyone', 'the permit says nothing about who may call these tools'))
   return findings
+}
+
+function readsDepth({ context }: Rule['record']['reads']): boolean {
+  const delegation = context?.attrs['delegation']
+  return delegation?.attrs['depth'] !== undefined
 }
 
 function found(code: LintRuleId, message: string, help: string = LINT_RULES[code].instead): Finding {

@@ -33,6 +33,12 @@ export const LINT_RULES = {
     instead:
       'Permit by what is known of the agent, the user and the tool, and write a forbid for what the agent itself reports.',
   },
+  'lint.permit_on_prior_actors': {
+    meaning: 'a permit reads `context.delegation.depth`',
+    why: 'How many acted before says nothing for whoever acts now: prior actors only restrict (RFC 8693 section 4.1), and one more of them must never turn a denial into an allow.',
+    instead:
+      'Permit by who acts now and by `context.delegation.evidence`, and write a forbid for chains that are too deep.',
+  },
   'lint.permit_anyone': {
     meaning: 'a permit for many tools says nothing about who may call them',
     why: 'Every agent or every user of the tenant is allowed, also those that are registered tomorrow and those that nobody registered.',

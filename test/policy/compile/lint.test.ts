@@ -109,6 +109,15 @@ test('lint.permit_on_declared', () => {
   expect(warder(`@id("p") @reason("x") forbid${agents} ${claimed}`)).toEqual([])
 })
 
+test('lint.permit_on_prior_actors', () => {
+  const deep = 'when { context.delegation.depth > 1 };'
+  const agents = '(principal == Warder::Agent::"a", action, resource)'
+  expect(warder(`@id("p") permit${agents} ${deep}`)).toEqual(['lint.permit_on_prior_actors p:1'])
+  expect(warder(`@id("p") @reason("x") forbid${agents} ${deep}`)).toEqual([])
+  const proven = 'when { context.delegation.evidence == "proven" };'
+  expect(warder(`@id("p") permit${agents} ${proven}`)).toEqual([])
+})
+
 describe('lint.permit_anyone', () => {
   test.each([
     'permit(principal is Warder::Agent, action in Warder::Action::"readTools", resource);',
