@@ -1,0 +1,103 @@
+import type { Federation, FindAgent } from '#model/delegation.ts'
+import type { Actor, ChainEvidence, VerifiedIdentity } from '#model/identity.ts'
+import type { ReasonCode } from '#model/reasons.ts'
+import type { TenantState } from '#model/state.ts'
+import { namesTool } from './tool-pattern.ts'
+
+/** Why a chain rule said no; the detail names the hop and goes to the log only. */
+export interface Broken {
+  readonly code: Extract<ReasonCode, `chain.${string}`>
+  readonly detail: string
+}
+
+/** What the rules of one decision look at. */
+export interface ChainFacts {
+  readonly identity: VerifiedIdentity
+  readonly tenant: TenantState
+  readonly findAgent: FindAgent
+  /** What is called; undefined where only an AuthZEN action says it. */
+  readonly tool: string | undefined
+}
+
+const DEPTH_MAX = 4
+const EVIDENCE: readonly ChainEvidence[] = ['none', 'declared', 'token', 'registered', 'proven']
+
+/** No more actors than the tenant accepts; a longer chain is refused, never cut (actor profile, delegation depth). */
+export function ruleDepth({ identity, tenant }: ChainFacts): Broken | undefined {
+  const depth = identity.delegation.chain.length
+  const most = tenant.rules?.chainDepthMax ?? DEPTH_MAX
+  return depth > most ? { code: 'chain.depth', detail: `${depth} actors, at most ${most}` } : undefined
+}
+
+/** Nobody twice: neither among the actors, nor as the subject whom they act for. */
+export function ruleCycle({ identity }: ChainFacts): Broken | undefined {
+  const { delegation, token } = identity
+  const seen = new Set<string>()
+  for (const { id, issuer } of delegation.chain) {
+    const isSubject = token !== undefined && issuer === token.issuer && id === token.subject
+    // The issuer does not tell two apart: agents are registered by their id alone.
+    if (seen.has(id) || isSubject) return { code: 'chain.cycle', detail: `\`${id}\` is named twice` }
+    seen.add(id)
+  }
+  return undefined
+}
+
+/** Whom the token's issuer may name, and the issuer that an agent is registered with. */
+export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken | undefined {
+  const { agent, delegation, token } = identity
+  const listed =
+    token && Object.hasOwn(tenant.rules?.actorIssuers ?? {}, token.issuer)
+      ? tenant.rules?.actorIssuers?.[token.issuer]
+      : undefined
+  const actors: readonly Actor[] =
+    agent !== undefined && delegation.chain.length === 0
+      ? [{ id: agent.id, issuer: token?.issuer }]
+      : delegation.chain
+  for (const { id, issuer } of actors) {
+    if (issuer === undefined) continue
+    if (listed !== undefined && issuer !== token?.issuer && !listed.includes(issuer))
+      return { code: 'chain.issuer', detail: `\`${token?.issuer}\` may not name actors of \`${issuer}\`` }
+    const registered = findAgent(id)?.entity.attrs['issuer']
+    if (registered !== undefined && registered !== issuer)
+      return { code: 'chain.issuer', detail: `\`${id}\` of \`${issuer}\` is registered with another issuer` }
+  }
+  return undefined
+}
+
+/** An agent of another tenant takes part only as a federation of both tenants says. */
+export function ruleTenant({ identity, tenant, findAgent, tool }: ChainFacts): Broken | undefined {
+  const role = identity.user === undefined && identity.delegation.chain.length === 0 ? 'subject' : 'actor'
+  for (const id of agentsOf(identity)) {
+    const found = findAgent(id)
+    if (found === undefined || found.home === tenant.id) continue
+    const why = (found.federations ?? []).map((federation) => outside(federation, role, tool))
+    if (!why.includes(undefined))
+      return { code: 'chain.tenant', detail: `\`${id}\` of \`${found.home}\`: ${why[0] ?? 'no federation'}` }
+  }
+  return undefined
+}
+
+function outside(
+  { id, roles, tools }: Federation,
+  role: 'subject' | 'actor',
+  tool: string | undefined,
+): string | undefined {
+  if (!roles.includes(role)) return `federation \`${id}\` does not let it be the ${role}`
+  return namesTool(tools, tool) ? undefined : `federation \`${id}\` does not name the tool`
+}
+
+/** The chain is proven as well as the tenant demands; who delegates nothing has nothing to prove. */
+export function ruleEvidence({ identity, tenant }: ChainFacts): Broken | undefined {
+  const least = tenant.rules?.chainEvidenceMin
+  const { chain, evidence = 'declared' } = identity.delegation
+  if (least === undefined || chain.length === 0) return undefined
+  return EVIDENCE.indexOf(evidence) < EVIDENCE.indexOf(least)
+    ? { code: 'chain.evidence', detail: `${evidence}, at least ${least}` }
+    : undefined
+}
+
+/** Who takes part: whoever acts now and every actor before, each once. */
+export function agentsOf({ agent, delegation }: VerifiedIdentity): readonly string[] {
+  const ids = delegation.chain.map(({ id }) => id)
+  return [...new Set(agent === undefined ? ids : [agent.id, ...ids])]
+}
