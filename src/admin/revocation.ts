@@ -42,7 +42,7 @@ export async function revoke(
   if (!target.ok) return target
   const reason = request.reason.trim()
   if (reason === '' || reason.length > REASON_LENGTH_MAX || !PLAIN.test(reason))
-    return wrong(`a reason has 1 to ${REASON_LENGTH_MAX} characters in one line`)
+    return wrong(`a revocation needs a reason of 1 to ${REASON_LENGTH_MAX} characters in one line`)
   const bounds = boundsOf(request, now)
   if (!bounds.ok) return bounds
   const objection = await objectionToIssuer(store, tenant, target.value)
@@ -81,28 +81,26 @@ interface Target {
   readonly id: string
 }
 
-function targetOf(
-  { kind: name, id: given, tenant }: RevocationRequest,
-  mode: Revocation['mode'],
-): Result<Target, AdminFailure> {
+function targetOf(request: RevocationRequest, mode: Revocation['mode']): Result<Target, AdminFailure> {
+  const name = request.kind
   const kind = REVOCATION_KINDS.find((each) => each === name)
   if (kind === undefined) return wrong(`\`${name.slice(0, 40)}\` is not a kind`, kindHelp(name))
   if (mode === 'kill' && !KILL_KINDS.includes(kind))
     return wrong(`\`${kind}\` has no kill switch`, `revoke it, or stop one of ${KILL_KINDS.join(', ')}`)
-  if (kind === 'everything')
-    return given === undefined || given === '*' ? success({ kind, id: '*' }) : notNamed()
-  const id = given ?? (kind === 'tenant' ? (tenant ?? undefined) : undefined)
-  if (id === undefined || id.length > ID_LENGTH_MAX || !PLAIN.test(id))
-    return wrong(`the id of what is revoked has 1 to ${ID_LENGTH_MAX} printable characters`)
-  if (kind === 'tenant' && tenant !== null && id !== tenant)
-    return wrong('in a tenant only that tenant itself can be named')
-  if (kind === 'token' && !id.includes('|')) return wrong('a token is named by `ISSUER|JTI`')
-  if (kind === 'edge' && !id.includes('>')) return wrong('a step of a delegation is named by `FROM>TO`')
-  return success({ kind, id: normal(kind, id) })
+  const given = request.id ?? (kind === 'everything' ? '*' : kind === 'tenant' ? request.tenant : undefined)
+  const objection = objectionToId(kind, given ?? '', request.tenant)
+  return objection === undefined ? success({ kind, id: normal(kind, given ?? '') }) : wrong(objection)
 }
 
-function notNamed(): Result<never, AdminFailure> {
-  return wrong('`everything` has no id')
+function objectionToId(kind: RevocationKind, id: string, tenant: TenantId | null): string | undefined {
+  if (id.length > ID_LENGTH_MAX || !PLAIN.test(id))
+    return `the id of what is revoked has 1 to ${ID_LENGTH_MAX} printable characters`
+  if (kind === 'everything' && id !== '*') return '`everything` has no id'
+  if (kind === 'tenant' && tenant !== null && id !== tenant)
+    return 'in a tenant only that tenant itself can be named'
+  if (kind === 'token' && !id.includes('|')) return 'a token is named by `ISSUER|JTI`'
+  if (kind === 'edge' && !id.includes('>')) return 'a step of a delegation is named by `FROM>TO`'
+  return undefined
 }
 
 /** One spelling for each thing: hexadecimal thumbprints become base64url, plain names those that somebody asserts. */

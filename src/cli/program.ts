@@ -8,6 +8,7 @@ import { addLogsCommands } from './logs-commands.ts'
 import type { CliOptions } from './options.ts'
 import { addPolicyCommands } from './policy-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
+import { addRevocationCommands } from './revocation-commands.ts'
 import { addServeCommand } from './serve-command.ts'
 import { addStateCommands } from './state-commands.ts'
 import { addTenantCommands } from './tenant-commands.ts'
@@ -38,6 +39,7 @@ export function createProgram(options: CliOptions): Command {
   addTenantCommands(program, context)
   addGatewayCommands(program, context)
   addIssuerCommands(program, context)
+  addRevocationCommands(program, context)
   addLogsCommands(program, context)
   addTokenCommands(program, context)
   addAuditCommands(program, context)

@@ -11,6 +11,8 @@ import type { Output } from './output.ts'
 /** What commands do their work with while the database is open. */
 export interface Services extends LogCare {
   readonly store: AdminStore
+  /** Who the audit says it was. */
+  readonly actor: AuditActor
   readonly log: QueryLog
   /** The row that takes back what `row` says, if there is one. */
   correction(row: LogRow): Promise<LogRow | undefined>
@@ -62,6 +64,7 @@ export async function withDatabase<Outcome>(
     const actor = commandActor(command)
     return await work({
       store: createAdminStore(database, actor),
+      actor,
       log: logRows.createQueryLog(database),
       correction: (row) => logRows.findCorrection(database, row),
       ...logCare.createLogCare(database),

@@ -10,6 +10,7 @@ import { gatewayRoutes } from './gateways.ts'
 import { issuerRoutes } from './issuers.ts'
 import { Problem, problemBody } from './problem.ts'
 import { releaseRoutes } from './releases.ts'
+import { revocationRoutes } from './revocations.ts'
 import { type At, createAt } from './route.ts'
 import { json, PROBLEMS } from './shapes.ts'
 import { tenantRoutes } from './tenants.ts'
@@ -51,6 +52,7 @@ export function createAdminApi(parts: AdminApiParts): OpenAPIHono<AdminEnv> {
   issuerRoutes(app, at)
   entityRoutes(app, at)
   releaseRoutes(app, at)
+  revocationRoutes(app, at)
   decisionRoutes(app, at, log)
   tokenRoutes(app, at)
   auditRoutes(app, at)
