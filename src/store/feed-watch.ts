@@ -5,6 +5,6 @@ import type { RevocationRow } from './revocation-lists.ts'
 export interface FeedWatch {
   /** Revocations that act from now on. */
   revoked(rows: readonly RevocationRow[]): void
-  /** Everything up to `version` acts: in these tenants, or undefined in all. */
-  settled(tenants: readonly TenantId[] | undefined, version: number): void
+  /** Everything up to `version` acts: in these tenants, or undefined in all. `isWhole`: all of it was read anew. */
+  settled(tenants: readonly TenantId[] | undefined, version: number, isWhole: boolean): void
 }

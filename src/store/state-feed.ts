@@ -1,7 +1,7 @@
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { RolledBack, State, TenantState } from '#model/state.ts'
-import { listenForChanges } from './change-listener.ts'
+import { type ChangeListener, listenForChanges } from './change-listener.ts'
 import type { Database } from './database.ts'
 import { codeOf, withDeadline } from './faults.ts'
 import type { FeedWatch } from './feed-watch.ts'
@@ -20,6 +20,8 @@ export interface FeedParts extends Assembly {
   readonly seen: StateSeen
   /** Told of everything that went wrong; the feed goes on. */
   readonly onFault: (error: unknown) => void
+  /** Calls when something may have changed. Default: a connection of its own that listens. */
+  readonly listen?: ((onChange: () => void) => ChangeListener) | undefined
   /** Told what changed, for those who keep answers. */
   readonly watch?: FeedWatch
 }
@@ -139,7 +141,9 @@ class Feed implements State {
 
   /** Listens and polls until closed. */
   follow(): void {
-    this.#listener = listenForChanges(this.#db, () => this.#ask(), this.#parts.onFault)
+    const listen =
+      this.#parts.listen ?? ((onChange) => listenForChanges(this.#db, onChange, this.#parts.onFault))
+    this.#listener = listen(() => this.#ask())
     this.#timer = setInterval(() => this.#ask(), this.#parts.pollMilliseconds)
   }
 
@@ -214,7 +218,7 @@ class Feed implements State {
     if (since !== undefined && revoked.length > 0) this.#parts.watch?.revoked(revoked)
     const changed = await this.#loadTenants(since)
     const isEverywhere = this.#tenants.settleRevocations(rows, since === undefined, until, now)
-    this.#parts.watch?.settled(isEverywhere ? undefined : changed, until)
+    this.#parts.watch?.settled(isEverywhere ? undefined : changed, until, since === undefined)
   }
 
   async #loadTenants(since: number | undefined): Promise<readonly TenantId[]> {
