@@ -23,6 +23,7 @@ import { warmUp } from '#policy/engine/warm-up.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { faultText } from '#process-log.ts'
 import type { ProofStore } from '#store/proofs.ts'
+import type { Breakers } from '#revocation/breakers.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 
 /** What stands around the decision path. */
@@ -30,6 +31,7 @@ export interface Surroundings {
   readonly state: State
   readonly writer: LogWriter
   readonly proofs: Pick<ProofStore, 'reserve' | 'nonceSecret'>
+  readonly breakers: Breakers
   readonly metrics: Metrics
   readonly faults: FaultLines
   /** Undefined unless something is exported. */
@@ -51,7 +53,7 @@ export interface WiredDecider {
  */
 export async function wireDecider(
   config: Config,
-  { state, writer, proofs, metrics, faults, telemetry }: Surroundings,
+  { state, writer, proofs, breakers, metrics, faults, telemetry }: Surroundings,
 ): Promise<WiredDecider> {
   const engine = createEngine()
   const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
@@ -77,6 +79,7 @@ export async function wireDecider(
     freshnessMillisecondsMax: config.freshnessSeconds * 1000,
     verify: timedAsync(createVerify({ keys, cache: tokens, proofs: proofStep }), step('identity')),
     judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
+    breakers,
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
     onFault: (error) =>

@@ -12,6 +12,7 @@ import { systemClock } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Engine } from '#policy/engine/engine.ts'
 import { faultText } from '#process-log.ts'
+import type { RevocationEvents } from '#revocation/events.ts'
 import type { Database } from '#store/database.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import type { StateFeed } from '#store/state-feed.ts'
@@ -39,6 +40,7 @@ export interface Parts {
   readonly store: AdminStore
   readonly db: Database
   readonly metrics: Metrics
+  readonly events: RevocationEvents
 }
 
 /** Starts the three listeners; each is closed with what was opened, the admin listener last. */
@@ -86,7 +88,7 @@ export async function listen(
     }),
   )
   const decisions = await start('decisions', config.listen, (secure) =>
-    createDecisionListener({ ...checks, tls: secure }),
+    createDecisionListener({ ...checks, events: parts.events, tls: secure }),
   )
   return { decisions, admin, extAuthz }
 }

@@ -23,6 +23,7 @@ import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { wireDecider } from '#wire-decider.ts'
+import { wireRevocation } from '#wire-revocation.ts'
 import { type Addresses, listen, type OpenLog, type Parts } from '#wire-listeners.ts'
 import { wireTls } from '#wire-tls.ts'
 
@@ -82,6 +83,8 @@ async function open(
   opened.push(() => db.close())
   for (const warning of db.warnings) logger.warn(warning)
   const store = createAdminStore(db)
+  const { breakers, events, close: closeRevocation } = wireRevocation(store, metrics, faults)
+  opened.push(async () => closeRevocation())
   const demo =
     config.demo === 'on'
       ? await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
@@ -98,6 +101,7 @@ async function open(
     emptyRegistry,
     clock: systemClock,
     pollMilliseconds: config.pollMilliseconds,
+    watch: events,
     onFault: (error) => {
       metrics.stateFault()
       faults.report({ message: 'the state could not be refreshed', fault: faultText(error) })
@@ -116,10 +120,10 @@ async function open(
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
   const proofs = await openProofs(db, faults, opened)
-  const around = { state: feed.state, writer: log.writer, proofs, metrics, faults, telemetry }
+  const around = { state: feed.state, writer: log.writer, proofs, breakers, metrics, faults, telemetry }
   const { decider, engine, caches, close } = await wireDecider(config, around)
   opened.push(async () => close())
-  const parts: Parts = { decider, feed, log, engine, store, db, metrics }
+  const parts: Parts = { decider, feed, log, engine, store, db, metrics, events }
   watch(config, parts, caches, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())

@@ -6,8 +6,10 @@ import { native } from '#gateways/native.ts'
 import type { WireResponse } from '#gateways/wire.ts'
 import { type CheckParts, createCheck, httpError, type NamedDialect } from './check.ts'
 import { splitTarget } from './gateway-key.ts'
+import type { RevocationEvents } from '#revocation/events.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Listener } from './port.ts'
+import { createRevocationStreams, REVOCATION_STREAM } from './revocation-stream.ts'
 import { send } from './send.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
 import type { Tls } from './tls.ts'
@@ -31,6 +33,8 @@ export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticat
   /** URL under which gateways reach this listener; without one there is no AuthZEN metadata. */
   readonly publicUrl?: string
   readonly tls?: Tls | undefined
+  /** Undefined: there is no stream of revocations. */
+  readonly events?: RevocationEvents
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -43,6 +47,12 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
     onUnauthenticated: () => unauthenticated.add(),
     isDraining: () => listener.isDraining(),
   })
+  const streams =
+    parts.events &&
+    createRevocationStreams(parts.events, parts.findGateway, () => {
+      parts.metrics.unauthenticated()
+      unauthenticated.add()
+    })
   const documents = documentsOf(parts.publicUrl)
   const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
@@ -50,6 +60,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       const path = target.rawUrl.split('?', 1)[0] ?? ''
       const route = CHECKS.get(path)
       if (route !== undefined) void check(incoming, outgoing, route, target)
+      else if (path === REVOCATION_STREAM && streams !== undefined) streams.open(incoming, outgoing, target)
       else answerDocument(incoming, outgoing, target.key === undefined ? documents.get(path) : undefined)
     },
     parts.limits,
@@ -59,6 +70,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
   return {
     listen: listener.listen,
     async close(graceMilliseconds) {
+      streams?.close()
       await listener.close(graceMilliseconds)
       unauthenticated.close()
     },

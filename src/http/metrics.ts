@@ -28,6 +28,8 @@ export interface Metrics extends ListenerMetrics {
   stateFault(): void
   /** The keys of an issuer could not be fetched. */
   keysFault(): void
+  /** The breaker of an agent opened here. */
+  breakerTrip(): void
   /** A connection to the database ended. */
   connectionEnd(): void
   readonly contentType: string
@@ -93,6 +95,7 @@ export function createMetrics(): Metrics {
     clientError: () => more.clientErrors.inc(),
     stateFault: () => more.stateFaults.inc(),
     keysFault: () => more.keysFaults.inc(),
+    breakerTrip: () => more.breakerTrips.inc(),
     connectionEnd: () => more.connectionEnds.inc(),
     inFlight: (change) => inFlight.inc(change),
   }
@@ -128,6 +131,7 @@ function createCounters(registry: Registry) {
       [],
     ),
     keysFaults: counter('jwks_fetch_failures', 'Failed fetches of the keys of an issuer.', []),
+    breakerTrips: counter('breaker_trips', 'Circuit breakers of agents that opened in this process.', []),
     connectionEnds: counter(
       'database_connection_ends',
       'Connections to the database that ended. The driver renews each about once an hour; more are faults.',
