@@ -16,6 +16,7 @@ COPY migrations ./migrations
 COPY policies ./policies
 COPY integrations/envoy ./integrations/envoy
 COPY integrations/compose ./integrations/compose
+COPY integrations/kong ./integrations/kong
 COPY src ./src
 # The library links that npm packages can't contain: made now, because nothing can be written here later.
 RUN node --input-type=module -e "const { findPostgres } = await import('./src/store/postgres-binaries.ts'); await findPostgres(undefined, console.log)"

@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { keyIn } from './demo-key.ts'
 
 /** Where the parts of the compose file find each other, each as `HOST:PORT`. */
 export interface Places {
@@ -37,13 +38,6 @@ function address(place: string): string {
   const match = /^([\w.-]+):(\d{1,5})$/.exec(place)
   if (match === null) throw new Error(`\`${place}\` must be HOST:PORT`)
   return `address: ${match[1]}, port_value: ${match[2]} }`
-}
-
-/** The key of the demo tenant's gateway, from the file that the first start leaves in the data folder. */
-function keyIn(file: string): string {
-  const { gatewayKey } = JSON.parse(readFileSync(file, 'utf8')) as { readonly gatewayKey?: unknown }
-  if (typeof gatewayKey !== 'string') throw new Error(`${file} has no gateway key`)
-  return gatewayKey
 }
 
 function main(): void {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { parseDocument } from 'yaml'
+import { parse, parseDocument } from 'yaml'
+import { renderKong } from '../../integrations/compose/render-kong.ts'
 import { readConfig } from '../../src/config.ts'
 
 interface Service {
@@ -41,8 +42,11 @@ test('the file parses without an error or a warning', () => {
 describe.each(services)('%s', (_name, service) => {
   test('is on networks, with volumes and after services that exist', () => {
     for (const network of service.networks ?? []) expect(compose.networks).toHaveProperty(network)
-    for (const volume of service.volumes ?? [])
-      expect(compose.volumes).toHaveProperty(volume.split(':')[0] ?? '')
+    for (const volume of service.volumes ?? []) {
+      const [source = ''] = volume.split(':')
+      if (source.startsWith('./')) expect(existsSync(source)).toBe(true)
+      else expect(compose.volumes).toHaveProperty(source)
+    }
     for (const [other, { condition }] of Object.entries(service.depends_on ?? {})) {
       expect(compose.services).toHaveProperty(other)
       const hasHealth = serviceOf(other).healthcheck?.test !== undefined
@@ -90,4 +94,25 @@ test('the API and the databases are reached only over Envoy and Warder', () => {
   for (const name of ['upstream', 'postgres', 'valkey']) expect(serviceOf(name).ports).toBeUndefined()
   expect(compose.networks['storage']).toEqual({ internal: true })
   expect(serviceOf('envoy').networks).toEqual(['gateways'])
+})
+
+test('Kong starts with the plugin, without a database and without an admin API that others reach', () => {
+  const { environment, volumes } = serviceOf('kong')
+  expect(environment).toMatchObject({
+    KONG_DATABASE: 'off',
+    KONG_PLUGINS: 'bundled,warder',
+    KONG_ADMIN_LISTEN: 'off',
+    KONG_LUA_PACKAGE_PATH: '/plugin/?.lua;;',
+  })
+  expect(volumes).toContain('./integrations/kong:/plugin:ro')
+  for (const name of ['handler', 'schema'])
+    expect(existsSync(`integrations/kong/kong/plugins/warder/${name}.lua`)).toBe(true)
+  const key = `wgk_${'a'.repeat(43)}`
+  const places = { warder: 'warder:8180', api: 'upstream:8000' }
+  expect(parse(renderKong(key, places))).toMatchObject({
+    services: [{ url: 'http://upstream:8000', routes: [{ paths: ['/'], strip_path: false }] }],
+    plugins: [{ name: 'warder', config: { url: 'http://warder:8180', gateway_key: key } }],
+  })
+  expect(() => renderKong('" evil', places)).toThrow('not a gateway key')
+  expect(() => renderKong(key, { ...places, api: '"x' })).toThrow('HOST:PORT')
 })
