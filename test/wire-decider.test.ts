@@ -8,6 +8,7 @@ import { createLogWriter } from '#decision-log/writer.ts'
 import { createFaultLines } from '#fault-lines.ts'
 import { createMetrics } from '#http/metrics.ts'
 import { createMemoryReplayStore } from '#identity/proof/replay.ts'
+import { createBreakers } from '#revocation/breakers.ts'
 import { openTelemetry } from '#telemetry/open.ts'
 import { wireDecider } from '#wire-decider.ts'
 import { nativeRequest } from './support/ask.ts'
@@ -54,6 +55,7 @@ async function wired(append: AppendRows, endpoint?: string) {
   }
   const around = {
     proofs: { ...createMemoryReplayStore(), nonceSecret: () => new Uint8Array(32) },
+    breakers: createBreakers(() => undefined),
     state,
     writer,
     metrics,

@@ -103,8 +103,8 @@ class Stream {
   }
 
   write(text: string): void {
-    if (!this.#isAllowed()) return this.end()
-    if (this.#outgoing.writableLength > BUFFER_BYTES_MAX) this.#outgoing.destroy()
+    if (!this.#isAllowed()) this.end()
+    else if (this.#outgoing.writableLength > BUFFER_BYTES_MAX) this.#outgoing.destroy()
     else this.#outgoing.write(text)
   }
 
