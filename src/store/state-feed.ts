@@ -205,10 +205,8 @@ class Feed implements State {
   }
 
   /**
-   * Without `since` everything, and what is not there any more is forgotten.
-   *
-   * INVARIANT: what is revoked acts before anything else is loaded, and what is lifted only afterwards: whatever was changed
-   * before it (a suspension in its place) is there when it goes.
+   * Without `since` everything. INVARIANT: what is revoked acts before anything else is loaded, and what is lifted only
+   * afterwards, so that whatever was put in its place is there when it goes.
    */
   async #loadChanged(since: number | undefined, until: number): Promise<void> {
     const rows = await this.#within(readRevocations(this.#sql, since), LOAD_MILLISECONDS)
