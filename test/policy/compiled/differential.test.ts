@@ -33,14 +33,9 @@ describe('a wrong evaluator is found, in a case small enough to read', () => {
   }
 
   test.each([
-    ['`<=` is read as `<`', / <= /g, ' < '],
     ['`||` is read as `&&`', / \|\| /g, ' && '],
     ['`containsAll` is read as `containsAny`', /containsAll/g, 'containsAny'],
     ['an escaped star is read as a wildcard', /\\\*/g, '*'],
-    ['`in` is read as `==`', /\(principal in /g, '(principal == '],
-    ['the largest long is one less', /9223372036854775807/g, '9223372036854775806'],
-    ['`toHours` is read as `toMinutes`', /toHours/g, 'toMinutes'],
-    ['a leading zero is left out of addresses', /"010\.0\.0\.1"/g, '"10.0.0.1"'],
   ])('%s', { timeout: 120_000 }, async (_name, pattern, replacement) => {
     const { report } = await runFuzz(misreading(pattern, replacement), { seed: 1, stride: 1, cases: 20_000 })
     const policies = report?.files['policies.cedar'] ?? ''
