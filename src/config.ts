@@ -34,6 +34,7 @@ export interface Config {
   readonly adminTlsClientAuthorities: string | undefined
   readonly freshnessSeconds: number
   readonly pollMilliseconds: number
+  readonly workers: number
   readonly bodyBytesMax: number
   readonly requestsInFlightMax: number
   readonly shutdownGraceSeconds: number
@@ -175,6 +176,13 @@ export const SETTINGS: readonly Setting[] = [
     integer(50, 60_000, 'milliseconds'),
     '500',
     'How often the database is asked for changes, beside its notifications. Must fit twice into the freshness bound.',
+  ),
+  setting(
+    'WARDER_WORKERS',
+    'workers',
+    integer(1, 64, 'processes'),
+    '1',
+    'Processes that decide, all on the same ports; as many as there are processors for them. SIGUSR2 replaces one after the other.',
   ),
   setting(
     'WARDER_BODY_BYTES_MAX',

@@ -15,8 +15,9 @@ import { faultText } from '#process-log.ts'
 import type { RevocationEvents } from '#revocation/events.ts'
 import type { Database } from '#store/database.ts'
 import { createQueryLog } from '#store/decisions.ts'
-import type { StateFeed } from '#store/state-feed.ts'
+import type { FeedParts, StateFeed } from '#store/state-feed.ts'
 import type { ListenerTls } from '#wire-tls.ts'
+import type { Fronts } from '#wire-workers.ts'
 
 /** The log writer, and whether the database took the last rows. */
 export interface OpenLog {
@@ -31,6 +32,15 @@ export interface Addresses {
   readonly extAuthz: string
 }
 
+/**
+ * Which part of a server a process is: all of it; the keeper, which administers and keeps the fronts; or a front, which
+ * decides. docs/operations.md says what that is for.
+ */
+export type Share =
+  | { readonly role: 'whole' }
+  | { readonly role: 'keeper'; startFronts(): Promise<Fronts> }
+  | { readonly role: 'front'; readonly worker: string; readonly listen: FeedParts['listen'] }
+
 /** What listeners answer from. */
 export interface Parts {
   readonly decider: Decider
@@ -43,14 +53,14 @@ export interface Parts {
   readonly events: RevocationEvents
 }
 
-/** Starts the three listeners; each is closed with what was opened, the admin listener last. */
+/** Starts the listeners of this process; each is closed with what was opened, the admin listener last. */
 export async function listen(
   config: Config,
   logger: Logger,
   opened: (() => Promise<void>)[],
-  parts: Parts & { readonly tls: ListenerTls },
-): Promise<Addresses> {
-  const { feed, metrics, tls } = parts
+  parts: Parts & { readonly tls: ListenerTls; readonly share: Share },
+): Promise<{ readonly addresses: Addresses; readonly fronts: Fronts | undefined }> {
+  const { feed, metrics, tls, share } = parts
   const checks = {
     decider: parts.decider,
     findGateway: feed.state.gatewayByKeyHash.bind(feed.state),
@@ -59,7 +69,7 @@ export async function listen(
     limits: {
       ...DEFAULT_LIMITS,
       bodyBytesMax: config.bodyBytesMax,
-      requestsInFlightMax: config.requestsInFlightMax,
+      requestsInFlightMax: Math.ceil(config.requestsInFlightMax / config.workers),
     },
     onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
     // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
@@ -76,10 +86,23 @@ export async function listen(
     opened.push(() => listener.close(graceMilliseconds))
     return addressUrl(address, tls.of(name) !== undefined)
   }
+  let fronts: Fronts | undefined
   // The admin listener first: it is the last to close, so that probes see the drain.
-  const admin = await start('admin', config.adminListen, (secure) =>
-    createAdminListener({ ...adminParts(config, logger, parts), metrics, tls: secure }),
-  )
+  const admin =
+    share.role === 'front'
+      ? addressUrl(config.adminListen, tls.of('admin') !== undefined)
+      : await start('admin', config.adminListen, (secure) =>
+          createAdminListener({
+            ...adminParts(config, logger, parts, () => fronts),
+            metrics: metricsOfAll(metrics, () => fronts),
+            tls: secure,
+          }),
+        )
+  if (share.role === 'keeper') {
+    fronts = await share.startFronts()
+    opened.push(() => fronts?.close() ?? Promise.resolve())
+    return { addresses: { ...fronts.addresses, admin }, fronts }
+  }
   const extAuthz = await start('ext_authz', config.extAuthzListen, (secure) =>
     createExtAuthzListener({
       ...checks,
@@ -90,7 +113,18 @@ export async function listen(
   const decisions = await start('decisions', config.listen, (secure) =>
     createDecisionListener({ ...checks, events: parts.events, tls: secure }),
   )
-  return { decisions, admin, extAuthz }
+  return { addresses: { decisions, admin, extAuthz }, fronts }
+}
+
+/** The metrics of this process, or of all processes of the server. */
+function metricsOfAll(
+  metrics: Metrics,
+  fronts: () => Fronts | undefined,
+): Pick<Metrics, 'contentType' | 'text'> {
+  return {
+    contentType: metrics.contentType,
+    text: async () => (await fronts()?.metrics(await metrics.samples())) ?? (await metrics.text()),
+  }
 }
 
 function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
@@ -101,9 +135,11 @@ function adminParts(
   config: Config,
   logger: Logger,
   { feed, log, engine, store, db }: Parts,
+  fronts: () => Fronts | undefined,
 ): Omit<AdminListenerParts, 'metrics'> {
+  const ready = (): Readiness => readiness(config, feed, log, engine, fronts())
   return {
-    readiness: () => readiness(config, feed, log, engine),
+    readiness: ready,
     store,
     log: createQueryLog(db),
     onUnauthenticated: (count) => logger.warn({ count }, 'admin calls without a valid token'),
@@ -113,13 +149,19 @@ function adminParts(
       warnings: db.warnings,
       log: { mode: config.logMode, ...log.writer.stats() },
       engine: { traps: engine.traps },
-      checks: readiness(config, feed, log, engine).checks,
+      checks: ready().checks,
     }),
   }
 }
 
 /** Ready: the policy engine tells allow from deny, the state is fresh and not that of an old backup, and rows reach the database. */
-function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine): Readiness {
+function readiness(
+  config: Config,
+  feed: StateFeed,
+  log: OpenLog,
+  engine: Engine,
+  fronts?: Fronts,
+): Readiness {
   const ageSeconds = feed.state.ageMilliseconds() / 1000
   const rolledBack = feed.state.rolledBack()
   const checks = [
@@ -137,6 +179,13 @@ function readiness(config: Config, feed: StateFeed, log: OpenLog, engine: Engine
         : 'the database is not older than it was',
     },
     { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
+    ...(config.workers > 1 && fronts !== undefined ? [workersCheck(fronts)] : []),
   ]
   return { ready: checks.every(({ ok }) => ok), checks }
+}
+
+/** One that is replaced is no reason to send the traffic elsewhere; none at all is. */
+function workersCheck(fronts: Fronts): Readiness['checks'][number] {
+  const { now, wanted } = fronts.serving()
+  return { name: 'workers', ok: now > 0, detail: `${now} of ${wanted} processes decide` }
 }

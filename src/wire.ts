@@ -6,26 +6,24 @@ import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
 import type { Config } from '#config.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
-import { createMetrics } from '#http/metrics.ts'
+import { createMetrics, type MetricSamples } from '#http/metrics.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
-import { assembleRelease } from '#policy/engine/release-index.ts'
 import { faultText } from '#process-log.ts'
-import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, registerWriter } from '#store/decisions.ts'
 import { keepLog } from '#store/log-keeper.ts'
 import { openProofStore, type ProofStore } from '#store/proofs.ts'
-import { openStateFeed } from '#store/state-feed.ts'
-import { openStateSeen } from '#store/state-seen.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { wireDecider } from '#wire-decider.ts'
+import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
 import { wireRevocation } from '#wire-revocation.ts'
-import { type Addresses, listen, type OpenLog, type Parts } from '#wire-listeners.ts'
+import { wireState } from '#wire-state.ts'
 import { wireTls } from '#wire-tls.ts'
+import type { Fronts } from '#wire-workers.ts'
 
 /** A server that answers. */
 export interface RunningServer {
@@ -34,6 +32,10 @@ export interface RunningServer {
   readonly demo: DemoCredentials | undefined
   /** Publishes a policy folder now and after each change, until the server closes. */
   watchPolicies(options: Omit<WatchOptions, 'store'>): void
+  /** Replaces the processes that decide one after the other, where there are several. */
+  restart(): Promise<void>
+  /** What this process counted, for the one that keeps it. */
+  samples(): Promise<MetricSamples>
   /** Reads the TLS files again; those that can't be used leave the ones before in use. */
   reload(): Promise<void>
   /** Drains: no new requests, answers in flight finish, rows become durable, the database is left. */
@@ -48,13 +50,14 @@ export async function startServer(
   config: Config,
   logger: Logger,
   telemetry?: Telemetry,
+  share: Share = { role: 'whole' },
 ): Promise<RunningServer> {
   const opened: (() => Promise<void>)[] = []
   const close = async (): Promise<void> => {
     for (const step of opened.splice(0).toReversed()) await step()
   }
   try {
-    return { ...(await open(config, logger, opened, telemetry)), close }
+    return { ...(await open(config, logger, opened, telemetry, share)), close }
   } catch (error) {
     await close()
     throw error
@@ -66,8 +69,9 @@ async function open(
   logger: Logger,
   opened: (() => Promise<void>)[],
   telemetry: Telemetry | undefined,
+  share: Share,
 ): Promise<Omit<RunningServer, 'close'>> {
-  const metrics = createMetrics()
+  const metrics = createMetrics(workerOf(share))
   const faults = createFaultLines(({ message, ...fields }) => logger.error(fields, message))
   opened.push(async () => faults.close())
   telemetry?.onFault((about, fault) =>
@@ -86,33 +90,21 @@ async function open(
   const { breakers, events, close: closeRevocation } = wireRevocation(store, metrics, faults)
   opened.push(async () => closeRevocation())
   const demo =
-    config.demo === 'on'
+    config.demo === 'on' && share.role !== 'front'
       ? await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
       : undefined
 
-  const seen = await openStateSeen(config.dataDirectory, (error) =>
-    faults.report({ message: 'the state version could not be remembered', fault: faultText(error) }),
-  )
-  opened.push(() => seen.close())
-  const feed = await openStateFeed(db, {
-    seen,
-    assembleRelease,
-    applyEntities,
-    emptyRegistry,
-    clock: systemClock,
-    pollMilliseconds: config.pollMilliseconds,
-    watch: events,
-    onFault: (error) => {
-      metrics.stateFault()
-      faults.report({ message: 'the state could not be refreshed', fault: faultText(error) })
-    },
-  })
-  opened.push(() => feed.close())
-  const keeper = keepLog(db, {
-    report: (report) => logger.info(report, 'the decision log was maintained'),
-    fault: (fault) => faults.report({ message: 'the log could not be maintained', fault: faultText(fault) }),
-  })
-  opened.push(() => keeper.close())
+  let fronts: Fronts | undefined
+  const onChange = (): void => fronts?.changed()
+  const feed = await wireState(config, { db, metrics, faults, events, share, onChange }, opened)
+  if (share.role !== 'front') {
+    const keeper = keepLog(db, {
+      report: (report) => logger.info(report, 'the decision log was maintained'),
+      fault: (fault) =>
+        faults.report({ message: 'the log could not be maintained', fault: faultText(fault) }),
+    })
+    opened.push(() => keeper.close())
+  }
 
   const log = await openLog(config, { db, metrics, faults })
   opened.push(async () => {
@@ -127,8 +119,19 @@ async function open(
   watch(config, parts, caches, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())
-  const addresses = await listen(config, logger, opened, { ...parts, tls })
-  return { addresses, demo, reload: () => tls.reload(), watchPolicies: watchWith(store, opened) }
+  const listening = await listen(config, logger, opened, { ...parts, tls, share })
+  fronts = listening.fronts
+  return {
+    addresses: listening.addresses,
+    demo,
+    reload: async () => {
+      fronts?.reload()
+      await tls.reload()
+    },
+    restart: async () => await fronts?.restart(),
+    samples: () => metrics.samples(),
+    watchPolicies: watchWith(store, opened),
+  }
 }
 
 async function openProofs(
@@ -141,6 +144,12 @@ async function openProofs(
   )
   opened.push(async () => proofs.close())
   return proofs
+}
+
+/** Label of this process' samples; a server that is one process needs none. */
+function workerOf(share: Share): string | undefined {
+  if (share.role === 'whole') return undefined
+  return share.role === 'front' ? share.worker : 'keeper'
 }
 
 function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningServer['watchPolicies'] {

@@ -27,6 +27,7 @@ test('an empty environment gives the documented defaults', () => {
       adminTlsClientAuthorities: undefined,
       freshnessSeconds: 10,
       pollMilliseconds: 500,
+      workers: 1,
       bodyBytesMax: 1_048_576,
       requestsInFlightMax: 1000,
       shutdownGraceSeconds: 10,

@@ -34,10 +34,17 @@ export interface WatchedFolder {
   readonly json: boolean
 }
 
+/** How a server is to run, beside its settings. */
+export interface ServeOptions {
+  readonly watched: WatchedFolder | undefined
+  /** In place of WARDER_WORKERS. */
+  readonly workers: string | undefined
+}
+
 /** What the process gives to its commands. */
 export interface CliOptions {
   /** Runs the server until it has stopped. */
-  readonly serve: (watched?: WatchedFolder) => Promise<void>
+  readonly serve: (options: ServeOptions) => Promise<void>
   readonly env: { readonly [variable: string]: string | undefined }
   readonly readConfig: (
     env: Record<string, string | undefined>,

@@ -12,12 +12,14 @@ interface ServeFlags {
   readonly watch?: boolean
   readonly tenant: string
   readonly dev?: boolean
+  readonly workers?: string
 }
 
 /** `warder serve`. */
 export function addServeCommand(program: Command, context: CliContext): void {
   program
     .command('serve')
+    .option('--workers <number>', 'processes that decide on the same ports; in place of WARDER_WORKERS')
     .option('--policies <dir>', 'policy folder to publish from, for writing policies; needs --watch')
     .option(
       '--watch',
@@ -28,7 +30,7 @@ export function addServeCommand(program: Command, context: CliContext): void {
     .description('run the server; docs/configuration.md lists its settings')
     .action(async (flags: ServeFlags, command: Command) => {
       const watched = await watchedFolder(flags, context, context.output(command).json)
-      await context.options.serve(watched).catch((fault: unknown) => {
+      await context.options.serve({ watched, workers: flags.workers }).catch((fault: unknown) => {
         throw serveFailure(fault, context.options) ?? fault
       })
     })

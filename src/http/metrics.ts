@@ -1,4 +1,12 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  Gauge,
+  Histogram,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client'
 import type { Decision } from '#model/decision.ts'
 import type { Dialect } from '#model/request.ts'
 import { createTenantLabels } from './metric-labels.ts'
@@ -15,6 +23,9 @@ export interface MetricDescription {
   readonly labels: readonly string[]
   readonly help: string
 }
+
+/** What a process counted, in a form that goes from one process to another. */
+export type MetricSamples = readonly MetricObjectWithValues<MetricValue<string>>[]
 
 /** Metrics of one server in a registry of its own. */
 export interface Metrics extends ListenerMetrics {
@@ -35,6 +46,8 @@ export interface Metrics extends ListenerMetrics {
   readonly contentType: string
   /** The Prometheus text format. */
   text(): Promise<string>
+  /** The same for another process, which makes one text of those of all (`metricsText`). */
+  samples(): Promise<MetricSamples>
   /** Every metric there is, sorted by name. */
   describe(): Promise<readonly MetricDescription[]>
 }
@@ -51,9 +64,12 @@ type Increment = () => void
 /**
  * Counts decisions and everything that stops a request before one. No label holds a key, a token or a part of a request;
  * tenants beyond the first 50 are counted together.
+ *
+ * @param worker label of every sample where several processes are one server
  */
-export function createMetrics(): Metrics {
+export function createMetrics(worker?: string): Metrics {
   const registry = new Registry()
+  if (worker !== undefined) registry.setDefaultLabels({ worker })
   const { decisions, tenantDecisions, unauthenticated, malformed, ...more } = createCounters(registry)
   const { durations, steps, appends } = createHistograms(registry)
   const inFlight = new Gauge({
@@ -71,6 +87,7 @@ export function createMetrics(): Metrics {
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
+    samples: () => registry.getMetricsAsJSON(),
     describe: () => describe(registry),
     watch: (sources) => collectFrom(sources, registry, tenantLabels),
     decided(dialect: Dialect, { effect, reasons, tenant }: Decision, seconds: number) {
@@ -99,6 +116,11 @@ export function createMetrics(): Metrics {
     connectionEnd: () => more.connectionEnds.inc(),
     inFlight: (change) => inFlight.inc(change),
   }
+}
+
+/** One text of what several processes counted; each sample keeps the label of its process. */
+export async function metricsText(processes: readonly MetricSamples[]): Promise<string> {
+  return await AggregatorRegistry.aggregate(processes.map((samples) => [...samples])).metrics()
 }
 
 function createCounters(registry: Registry) {
