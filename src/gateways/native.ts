@@ -192,6 +192,7 @@ function decided(decision: Decision): Json {
     decision_id: decision.id,
     release: decision.release ?? null,
     expires_at: decision.expiresAt === undefined ? null : timestamp(decision.expiresAt),
+    ...(decision.effect === 'allow' && { revocation_epoch: decision.stateVersion }),
     ...(decision.challenge !== undefined && { challenge: challengeJson(decision.challenge) }),
     ...(decision.retryAfterSeconds !== undefined && { retry_after: decision.retryAfterSeconds }),
   }

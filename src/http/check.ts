@@ -119,9 +119,19 @@ async function answerCheck(
   })
   if (isDraining()) outgoing.shouldKeepAlive = false
   const ids = decisions.map(({ id }) => id)
-  send(incoming, outgoing, dialect.write(answers, read.value, wire), ids)
+  send(incoming, outgoing, withEpoch(dialect.write(answers, read.value, wire), decisions), ids)
   const seconds = (performance.now() - started) / 1000
   for (const decision of decisions) metrics.decided(name, decision, seconds)
+}
+
+/** State version that the allows of an answer rest on; what was revoked later ends them (docs/revocation.md). */
+const EPOCH_HEADER = 'x-warder-revocation-epoch'
+
+function withEpoch(answer: WireResponse, decisions: readonly Decision[]): WireResponse {
+  const allows = decisions.filter(({ effect }) => effect === 'allow')
+  if (allows.length === 0) return answer
+  const oldest = Math.min(...allows.map(({ stateVersion }) => stateVersion))
+  return { ...answer, headers: [...answer.headers, [EPOCH_HEADER, String(oldest)]] }
 }
 
 function answerFault(

@@ -28,6 +28,10 @@ export const decideAnswer = z
     decision_id: z.string().meta({ description: 'Equals the header X-Decision-Id and the log field.' }),
     release: z.string().nullable().meta({ description: 'Content address of the policies that decided.' }),
     expires_at: z.iso.datetime().nullable().meta({ description: 'Until when an allow may be used.' }),
+    revocation_epoch: z
+      .int()
+      .optional()
+      .meta({ description: 'On an allow: what was revoked up to this state version is heeded in it.' }),
   })
   .meta({ id: 'DecideAnswer' })
 
