@@ -12,6 +12,7 @@ import {
   ruleBlueprints,
 } from './ceilings.ts'
 import {
+  agentsOf,
   type Broken,
   type ChainFacts,
   ruleCycle,
@@ -49,7 +50,7 @@ export function guardDelegation(
   const grants = grantsForCall(facts, fits, call.now)
   if (!grants.ok) return failed(stopFor(grants.failure))
   const beyond = ruleBlueprints(facts)
-  return beyond === undefined ? success(narrowed(facts.identity, grants.value)) : failed(stopFor(beyond))
+  return beyond === undefined ? success(narrowed(facts, grants.value)) : failed(stopFor(beyond))
 }
 
 /** `may_act` is for who exchanges tokens; anywhere else it is not looked at. */
@@ -64,21 +65,18 @@ function ruleMayAct({ identity, tool }: ChainFacts, { action }: AuthorizationReq
     : { code: 'chain.may_act', detail: `\`may_act\` names \`${mayAct.id}\`` }
 }
 
-function narrowed(identity: VerifiedIdentity, byStep: GrantsByStep): VerifiedIdentity {
+function narrowed({ identity, findAgent }: ChainFacts, byStep: GrantsByStep): VerifiedIdentity {
   const { token, delegation } = identity
-  if (byStep.length === 0) return identity
-  const grants = [...new Set(byStep.flat().map(({ id }) => id))]
-  const end = endOf(byStep)
+  const ends = agentsOf(identity).flatMap((id) => findAgent(id)?.federations ?? [])
+  const end = Math.min(endOf(byStep), ...ends.map(({ endsAt }) => endsAt))
   return {
     ...identity,
-    delegation: { ...delegation, grants },
-    token: token && {
-      ...token,
-      scopes: narrowScopes(token.scopes, byStep),
-      expiresAt: Number.isFinite(end)
-        ? (Math.min(token.expiresAt, toSeconds(end as EpochMilliseconds)) as typeof token.expiresAt)
-        : token.expiresAt,
+    delegation: {
+      ...delegation,
+      grants: [...new Set(byStep.flat().map(({ id }) => id))],
+      ...(Number.isFinite(end) && { endsAt: toSeconds(end as EpochMilliseconds) }),
     },
+    token: token && { ...token, scopes: narrowScopes(token.scopes, byStep) },
   }
 }
 

@@ -93,6 +93,8 @@ export interface VerifiedIdentity {
     readonly evidence?: ChainEvidence
     /** Delegation grants that this chain rests on; revoking one ends it. */
     readonly grants?: readonly string[]
+    /** When the first grant or federation that it rests on ends. Undefined: none of them does. */
+    readonly endsAt?: EpochSeconds
     /** Other tenants whose agents take part, by federations; each logs the decision too. */
     readonly crossings?: readonly TenantId[]
   }

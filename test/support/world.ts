@@ -9,6 +9,7 @@ import { createKeySets } from '#identity/key-sets.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
+import type { Delegations } from '#model/delegation.ts'
 import type { Gateway } from '#model/gateway.ts'
 import { type GatewayId, parseTenantId, type TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
@@ -39,6 +40,11 @@ export interface WorldInput {
   readonly gateway?: Partial<Gateway>
   readonly maskFields?: readonly string[]
   readonly rules?: TenantRules
+  readonly delegations?: Delegations
+  /** Other tenants that are served. */
+  readonly others?: readonly TenantState[]
+  /** Instead of compiling `policies`. */
+  readonly release?: Release
   /** Replaces the policy engine that all worlds of a file share. */
   readonly evaluate?: Evaluate
   /** Makes verification throw, as a bug would. */
@@ -76,15 +82,16 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     id,
     version: 1,
     registry: applyEntities(emptyRegistry(), entities, []),
-    release: await releaseOf(files),
+    release: input.release ?? (await releaseOf(files)),
     issuers: input.issuers ?? [],
     maskFields: new Set(input.maskFields),
     ...(input.rules !== undefined && { rules: input.rules }),
+    ...(input.delegations !== undefined && { delegations: input.delegations }),
   }
   const rows: LogEntry[] = []
   const decider = createDecider({
     clock: () => NOON,
-    state: stateOf(tenant),
+    state: stateOf(tenant, input.others),
     freshnessMillisecondsMax: 10_000,
     verify:
       input.faulty === true
@@ -138,9 +145,9 @@ async function noFetch(): Promise<never> {
   throw new Error('no test of a world fetches keys')
 }
 
-function stateOf(tenant: TenantState): State {
+function stateOf(tenant: TenantState, others: readonly TenantState[] = []): State {
   return {
-    tenant: (id) => (id === tenant.id ? tenant : undefined),
+    tenant: (id) => [tenant, ...others].find((each) => each.id === id),
     gatewayByKeyHash: () => undefined,
     refreshedAt: NOON,
     ageMilliseconds: () => 0,
