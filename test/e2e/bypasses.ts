@@ -1,4 +1,7 @@
-/** One way to get past a gateway. Sent as the demo's `triage-bot` for alice, who may `GET /repos` and `GET /repos/7`. */
+/**
+ * One way to get past a gateway. Sent as the demo's `triage-bot` for alice, who may `GET /repos` and `GET /repos/7`, and at the MCP
+ * server `/mcp` the tool `read_file`, but not `delete_repo`.
+ */
 export interface Bypass {
   /** The row of the table in docs/gateways/README.md. */
   readonly name: string
@@ -10,8 +13,6 @@ export interface Bypass {
   readonly body?: string | Uint8Array
   /** The connection is closed after these bytes of the body, before its end. */
   readonly isCutOff?: boolean
-  /** Only gateways that send bodies to Warder can be affected. */
-  readonly needsBody?: boolean
   /** The request itself is allowed; what must not reach the API is the text `forged-value`. */
   readonly isAllowed?: boolean
 }
@@ -109,40 +110,65 @@ export const BYPASSES: readonly Bypass[] = [
     ],
     body: '0\r\n\r\nGET /admin HTTP/1.1\r\nHost: pdp.test\r\n\r\n',
   },
-  {
-    name: 'body over the limit',
-    headers: [JSON_TYPE],
-    body: JSON.stringify({ padding: 'x'.repeat(2 * 1024 * 1024) }),
-    needsBody: true,
-  },
-  {
-    name: 'chunked body over the limit',
-    headers: [JSON_TYPE, ['transfer-encoding', 'chunked']],
-    body: `200000\r\n${'x'.repeat(0x20_00_00)}\r\n0\r\n\r\n`,
-    needsBody: true,
-  },
-  {
-    name: 'body with `Content-Encoding`',
-    headers: [JSON_TYPE, ['content-encoding', 'gzip']],
-    body: '{}',
-    needsBody: true,
-  },
-  {
-    name: 'JSON body with a key twice',
-    headers: [JSON_TYPE],
-    body: '{"method":"read","method":"delete"}',
-    needsBody: true,
-  },
-  {
-    name: 'JSON body that is not UTF-8',
-    headers: [JSON_TYPE],
-    body: Uint8Array.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
-    needsBody: true,
-  },
-  {
-    name: 'JSON body with more behind its end',
-    headers: [JSON_TYPE],
-    body: '{"method":"read"}{"method":"delete"}',
-    needsBody: true,
-  },
+  ...Object.entries({
+    'body over the limit': { body: rpc('read_file', 'x'.repeat(2 * 1024 * 1024)) },
+    'chunked body over the limit': {
+      headers: [['transfer-encoding', 'chunked']],
+      body: chunked(rpc('read_file', 'x'.repeat(2 * 1024 * 1024))),
+    },
+    'body with `Content-Encoding`': { headers: [['content-encoding', 'gzip']], body: rpc('read_file') },
+    'body that is marked as a part': {
+      headers: [['x-envoy-auth-partial-body', 'false']],
+      body: rpc('delete_repo'),
+    },
+    'JSON with a key twice': {
+      body: `${rpc('read_file').slice(0, -1)},"params":{"name":"delete_repo","arguments":{}}}`,
+    },
+    'JSON that is not UTF-8': { body: Buffer.from(rpc('read_file', '\u00ff'), 'latin1') },
+    'JSON with more behind its end': { body: rpc('read_file') + rpc('delete_repo') },
+    'MCP batch': { body: `[${rpc('read_file')},${rpc('delete_repo')}]` },
+    'MCP header that lies, under an old version': {
+      headers: lying('2025-11-25', 'read_file'),
+      body: rpc('delete_repo'),
+    },
+    'MCP header that lies, under no version': {
+      headers: lying(undefined, 'read_file'),
+      body: rpc('delete_repo'),
+    },
+    'MCP header twice': {
+      headers: [...lying('2026-07-28', 'read_file'), ['mcp-name', 'delete_repo']],
+      body: rpc('delete_repo'),
+    },
+    'MCP header in Base64': {
+      headers: lying('2026-07-28', '=?base64?ZGVsZXRlX3JlcG8=?='),
+      body: rpc('delete_repo'),
+    },
+  } satisfies Readonly<Record<string, Partial<Bypass>>>).map(
+    ([name, parts]): Bypass => ({
+      name,
+      ...parts,
+      method: 'POST',
+      target: '/mcp',
+      headers: [...(parts.headers ?? []), JSON_TYPE],
+    }),
+  ),
 ]
+
+/** A call of a tool as MCP 2025-11-25 has it. */
+export function rpc(tool: string, padding = ''): string {
+  const params = { name: tool, arguments: padding === '' ? {} : { padding } }
+  return JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })
+}
+
+function chunked(text: string): string {
+  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n0\r\n\r\n`
+}
+
+/** Headers since MCP 2026-07-28 that repeat what is in the body, or say that they do. */
+function lying(version: string | undefined, name: string): readonly (readonly [string, string])[] {
+  return [
+    ...(version === undefined ? [] : [['mcp-protocol-version', version] as const]),
+    ['mcp-method', 'tools/call'],
+    ['mcp-name', name],
+  ]
+}

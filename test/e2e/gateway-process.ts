@@ -47,8 +47,16 @@ export function nginxStarter(nginx: string): StartGateway {
   }
 }
 
-/** Envoy with integrations/envoy/envoy.yaml or another file of that folder, adapted as its first lines say. */
-export function envoyStarter(envoy: string, config = 'envoy.yaml'): StartGateway {
+/**
+ * Envoy with integrations/envoy/envoy.yaml or another file of that folder, adapted as its first lines say.
+ *
+ * @param more changes that a test makes beside these
+ */
+export function envoyStarter(
+  envoy: string,
+  config = 'envoy.yaml',
+  more: readonly (readonly [string, string])[] = [],
+): StartGateway {
   return async (place) => {
     const folder = gatewayFolder()
     const [port = 0] = await freePorts(1)
@@ -60,6 +68,7 @@ export function envoyStarter(envoy: string, config = 'envoy.yaml'): StartGateway
         ['port_value: 9191', `port_value: ${place.extAuthzPort}`],
         ['port_value: 8000', `port_value: ${place.upstreamPort}`],
         ['port_value: 8080', `port_value: ${port}`],
+        ...more,
       ]),
     )
     await promisify(execFile)(envoy, ['--mode', 'validate', '-c', file])

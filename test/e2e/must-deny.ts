@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exchange, header, parseAnswer } from '../support/raw-http.ts'
-import { BYPASSES, type Bypass } from './bypasses.ts'
+import { BYPASSES, type Bypass, rpc } from './bypasses.ts'
+import { TENANT } from './demo.ts'
 import { type Fault, type FaultyPdp, startFaultyPdp } from './faulty-pdp.ts'
 import type { RunningGateway, StartGateway } from './gateway-process.ts'
 import { openScene, type Scene } from './scene.ts'
@@ -29,10 +32,24 @@ export const FAULTS: Readonly<Record<Fault, string>> = {
   'no message': 'Warder answers without a message',
 }
 
+const MCP_SERVER = {
+  entities: [
+    {
+      uid: { type: 'Warder::Server', id: 'repos' },
+      attrs: { protocol: 'mcp', endpoint: '/mcp' },
+      parents: [],
+    },
+    ...(['readTools', 'destructiveTools'] as const).map((group, i) => ({
+      uid: { type: 'Warder::Action', id: `repos/${i === 0 ? 'read_file' : 'delete_repo'}` },
+      attrs: {},
+      parents: [{ type: 'Warder::Action', id: group }],
+    })),
+  ],
+}
+
 /** What a plain call of the demo's agent may reach. */
 const PERMITTED = new Set(['GET /repos', 'GET /repos/7'])
 const ANSWER_MILLISECONDS = 8_000
-const NOT_AFFECTED = 'not affected: no body is sent'
 
 /**
  * Tries every bypass through a real gateway. What the gateway answered is recorded in test/golden/must-deny, from where
@@ -50,19 +67,21 @@ export function mustDeny(gateway: GatewayUnderTest, start: () => StartGateway): 
     }
     beforeAll(async () => {
       scene = await openScene(start())
+      const file = join(scene.warder.dataDir, 'mcp.json')
+      writeFileSync(file, JSON.stringify(MCP_SERVER))
+      await scene.warder.cli('registry', 'import', file, '--tenant', TENANT)
     })
     afterAll(async () => await scene?.close())
 
     test('the plain call is allowed, so that a deny means something', async () => {
       expect((await attempt(opened(), { name: 'plain' })).status).toBe(200)
       expect(opened().upstream.received.map(({ url }) => url)).toEqual(['/repos'])
+      const headers = [['content-type', 'application/json']] as const
+      const call = { name: 'tool', method: 'POST', target: '/mcp', headers, body: rpc('read_file') }
+      expect((await attempt(opened(), call)).status).toBe(gateway.sendsBodies ? 200 : 403)
     })
 
     test.each(BYPASSES)('$name is no way', async (bypass) => {
-      if (bypass.needsBody === true && !gateway.sendsBodies) {
-        outcomes[bypass.name] = NOT_AFFECTED
-        return
-      }
       const answer = await attempt(opened(), bypass)
       const { received } = opened().upstream
       expect(received.filter(({ method, url }) => !PERMITTED.has(`${method} ${url}`))).toEqual([])
@@ -71,7 +90,7 @@ export function mustDeny(gateway: GatewayUnderTest, start: () => StartGateway): 
         // The gateway spelt the target plainly, or kept what was forged away: then the decision was about this spelling.
         expect(received.map(({ url }) => url)).toEqual([answer.decidedAbout])
       if (answer.status === 200) expect(received.map(({ headers }) => headers)).toEqual([cleanOf(bypass)])
-      if (bypass.isCutOff === true || bypass.needsBody === true) expect(opened().upstream.complete()).toBe(0)
+      if (bypass.isCutOff === true) expect(opened().upstream.complete()).toBe(0)
       outcomes[bypass.name] = answer.outcome
     })
 
