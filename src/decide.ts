@@ -8,6 +8,7 @@ import { scopesNeeded } from '#delegation/scopes-needed.ts'
 import { guardAfter } from '#guards/after.ts'
 import { type DetailedCall, fitsDetails } from '#guards/authorization-details.ts'
 import { guardBefore } from '#guards/before.ts'
+import { comeBack } from '#guards/challenge.ts'
 import { guardRevoked, guardStopped } from '#guards/revoked.ts'
 import { guardScopes } from '#guards/scopes.ts'
 import { mayAssert } from '#identity/assertion.ts'
@@ -204,6 +205,7 @@ interface Recorded {
 }
 
 function decisionOf({ request, gateway, judged: { judgement, identity, tenant } }: Recorded): Decision {
+  const nonce = identity?.nonce ?? judgement.challenge?.nonce
   return {
     id: uuidV7(request.now) as DecisionId,
     tenant: gateway.tenant,
@@ -223,9 +225,8 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
     stateVersion: tenant?.version ?? 0,
     decidedAt: request.now,
     expiresAt: judgement.expiresAt,
-    ...(judgement.challenge !== undefined && { challenge: judgement.challenge }),
-    ...(judgement.retryAfterSeconds !== undefined && { retryAfterSeconds: judgement.retryAfterSeconds }),
-    ...(identity?.nonce !== undefined && { proofNonce: identity.nonce }),
+    ...comeBack(judgement, identity, gateway),
+    ...(nonce !== undefined && { proofNonce: nonce }),
   }
 }
 
@@ -258,7 +259,10 @@ function sensitiveArgumentsOf(
 
 function unlogged(decision: Decision, code: 'log.unavailable' | 'log.overflow'): Decision {
   const reasons = [{ code, message: REASONS[code] }]
-  return { ...decision, effect: 'deny', reasons, obligations: [], advice: [], expiresAt: undefined }
+  // Nothing is said about the client's credentials.
+  const { challenge: _challenge, ...rest } = decision
+  const nothing = { obligations: [], advice: [], expiresAt: undefined, retryAfterSeconds: 1 }
+  return { ...rest, effect: 'deny', reasons, ...nothing }
 }
 
 const NOTHING_READ: Omit<AuthorizationRequest, 'dialect' | 'requestId' | 'now'> = {

@@ -1,5 +1,6 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
+import type { Challenge } from '#model/challenge.ts'
 import type { AuthorizationRequest, EntityClaim, Malformed } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { readEvaluations } from './authzen-batch.ts'
@@ -12,6 +13,7 @@ import {
   warderContextSchema,
 } from './authzen-schema.ts'
 import { toolOf } from './authzen-tool.ts'
+import { passedOnChallenge } from './challenge.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
 import { readJsonBody } from './json-body.ts'
@@ -48,10 +50,11 @@ export const authzen: GatewayDialect = {
   },
   write(answers, asked) {
     const items = itemsOf(answers, asked.requests)
-    return answer(
-      200,
-      asked.semantic === 'single' ? (items[0] ?? { decision: false }) : { evaluations: items },
-    )
+    const isSingle = asked.semantic === 'single'
+    const body = isSingle ? (items[0] ?? { decision: false }) : { evaluations: items }
+    // What differs between equal requests goes into headers.
+    const nonce = isSingle ? nonceOf(answers[0]) : undefined
+    return answer(200, body, nonce === undefined ? [] : [['dpop-nonce', nonce]])
   },
   refuse({ code, message }) {
     return answer(STATUS[code] ?? 400, `${code}: ${message}`)
@@ -146,20 +149,34 @@ function itemsOf(
   return answers.map((item) => {
     if ('malformed' in item) return itemError(item.malformed)
     const request = requests[readable++]
-    const { effect, obligations } = item.decision
+    const { effect, obligations, challenge } = item.decision
     const decision = effect === 'allow'
-    if (obligations.length === 0) return { decision }
+    // Without an error it says only that a credential could be sent, which is no news to a gateway.
+    const isTold = challenge?.error !== undefined
+    if (obligations.length === 0 && !isTold) return { decision }
+    const subject = request?.context['decision_subject']
     return {
       decision,
-      context: { obligations: authzenObligations(obligations, request?.context['decision_subject']) },
+      context: {
+        ...(obligations.length > 0 && { obligations: authzenObligations(obligations, subject) }),
+        ...(isTold && { challenge: passedOnChallenge(item.decision, withoutNonce(challenge)) }),
+      },
     }
   })
+}
+
+function withoutNonce({ nonce: _nonce, ...challenge }: Challenge): Challenge {
+  return challenge
+}
+
+function nonceOf(item: ItemAnswer | undefined): string | undefined {
+  return item !== undefined && 'decision' in item ? item.decision.proofNonce : undefined
 }
 
 function itemError({ code, message }: Malformed): JsonObject {
   return { decision: false, context: { error: { status: 400, message: `${code}: ${message}` } } }
 }
 
-function answer(status: number, body: Json): WireResponse {
-  return { status, headers: JSON_HEADERS, body: JSON.stringify(body) }
+function answer(status: number, body: Json, more: WireResponse['headers'] = []): WireResponse {
+  return { status, headers: [...JSON_HEADERS, ...more], body: JSON.stringify(body) }
 }

@@ -1,22 +1,6 @@
-import type { Challenge } from '#model/challenge.ts'
+import { type Challenge, statusOf } from '#model/challenge.ts'
+import type { Decision } from '#model/decision.ts'
 import type { JsonObject } from '#model/value.ts'
-
-/** What a client must be told for denials that have no challenge of their own; undefined where no credential would help. */
-export function challengeFor(code: string): Challenge | undefined {
-  // RFC 6750 section 3: no error code when no credential was sent.
-  if (code === 'identity.missing' || code === 'credentials.missing') return { scheme: 'Bearer' }
-  // Nothing is known about the token, and the client must not throw it away.
-  if (code === 'token.keys_unavailable' || code === 'token.introspection_unavailable') return undefined
-  if (code.startsWith('token.') || code.startsWith('pop.'))
-    return { scheme: 'Bearer', error: 'invalid_token' }
-  if (code.startsWith('credentials.')) return { scheme: 'Bearer', error: 'invalid_request' }
-  return undefined
-}
-
-/** Whether a better credential would not do: then the answer is 403 rather than 401 (RFC 6750 section 3.1). */
-export function isForbidden({ error }: Challenge): boolean {
-  return error === 'insufficient_scope' || error === 'actor_unauthorized'
-}
 
 /** The value of `WWW-Authenticate`: RFC 6750 section 3, RFC 9449 section 7.1, RFC 9470 section 3, RFC 9728 section 5.1. */
 export function challengeHeader(challenge: Challenge): string {
@@ -36,10 +20,12 @@ export function challengeHeader(challenge: Challenge): string {
   return `${scheme} ${written.join(', ')}`
 }
 
-/** The same for JSON dialects. */
-export function challengeJson(challenge: Challenge): JsonObject {
+/** The same for JSON dialects: for programs, and as the status and header that a gateway can pass on to its client. */
+export function passedOnChallenge({ reasons }: Decision, challenge: Challenge): JsonObject {
   const { scheme, error, scope, acrValues, maxAgeSeconds, algorithms, nonce, resourceMetadata } = challenge
   return {
+    status: statusOf(reasons[0]?.code ?? 'internal.fault', challenge),
+    www_authenticate: challengeHeader(challenge),
     scheme,
     ...(error !== undefined && { error }),
     ...(scope !== undefined && { scope }),

@@ -1,4 +1,5 @@
 import { failed } from '#lib/result.ts'
+import type { Decision } from '#model/decision.ts'
 import { isWholeBody } from './envoy-body.ts'
 import { readHeaderRequest } from './header-request.ts'
 import { conflict, headerMap } from './headers.ts'
@@ -26,10 +27,11 @@ export const envoyHttp: GatewayDialect = {
   write([answer]) {
     if (answer === undefined) return denied('internal.fault', undefined)
     if ('malformed' in answer) return denied(answer.malformed.code, answer.malformed.message)
-    return statusAnswer(answer.decision, (decision) => {
+    const extra = (decision: Decision): readonly (readonly [string, string])[] => {
       const removed = [...(isStripped(decision) ? ['authorization'] : []), ...unsetHeaders(decision)]
       return removed.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', removed.join(', ')]]
-    })
+    }
+    return statusAnswer(answer.decision, extra, 'client')
   },
   refuse: ({ code, message }) => denied(code, message),
 }

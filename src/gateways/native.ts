@@ -5,7 +5,7 @@ import type { ActorClaim, AuthorizationRequest, Credential, Malformed, PartyClai
 import type { Json, JsonObject } from '#model/value.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
 import { toolOf as toolOfResource } from './authzen-tool.ts'
-import { challengeJson } from './challenge.ts'
+import { passedOnChallenge } from './challenge.ts'
 import { agentOfChain } from './claimed-chain.ts'
 import { declaredOf } from './declared.ts'
 import { requestIdOf, traceparentOf } from './headers.ts'
@@ -193,7 +193,8 @@ function decided(decision: Decision): Json {
     release: decision.release ?? null,
     expires_at: decision.expiresAt === undefined ? null : timestamp(decision.expiresAt),
     ...(decision.effect === 'allow' && { revocation_epoch: decision.stateVersion }),
-    ...(decision.challenge !== undefined && { challenge: challengeJson(decision.challenge) }),
+    ...(decision.challenge !== undefined && { challenge: passedOnChallenge(decision, decision.challenge) }),
+    ...(decision.proofNonce !== undefined && { dpop_nonce: decision.proofNonce }),
     ...(decision.retryAfterSeconds !== undefined && { retry_after: decision.retryAfterSeconds }),
   }
 }

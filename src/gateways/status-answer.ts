@@ -1,8 +1,8 @@
 import { isSettableHeader } from '#lib/header-name.ts'
-import type { Challenge } from '#model/challenge.ts'
+import { type Challenge, challengeFor, statusOf } from '#model/challenge.ts'
 import type { Decision } from '#model/decision.ts'
 import { REASONS, type ReasonCode } from '#model/reasons.ts'
-import { challengeFor, challengeHeader, isForbidden } from './challenge.ts'
+import { challengeHeader } from './challenge.ts'
 import { headerJson, headerSafe, NONE } from './header-safe.ts'
 import type { WireResponse } from './wire.ts'
 
@@ -11,6 +11,13 @@ type Header = readonly [string, string]
 // Response headers of 4 KiB in all are what the smallest default buffer of a gateway takes (nginx, proxy_buffer_size).
 const OBLIGATIONS_LENGTH_MAX = 2_048
 const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+
+/**
+ * Statuses that a gateway passes on as a denial. `few`: 401 and 403, such as nginx. `client`: 400 too; a 5xx would be an error that
+ * the gateway may be set to ignore, such as Envoy over HTTP. `all`: 503 too.
+ */
+export type Statuses = 'few' | 'client' | 'all'
+
 /**
  * A decision as status and headers. Allow is 200 and nothing else; deny is 401 where a better credential may help, else 403.
  *
@@ -27,9 +34,12 @@ const HEADER_VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
 export function statusAnswer(
   decision: Decision,
   extra: (decision: Decision) => readonly Header[],
+  statuses: Statuses = 'few',
 ): WireResponse {
   const code = decision.reasons[0]?.code ?? 'internal.fault'
-  if (decision.effect !== 'allow') return denied(code, decision.reasons[0]?.message, decision.challenge)
+  const { challenge, retryAfterSeconds, proofNonce: nonce } = decision
+  if (decision.effect !== 'allow')
+    return denied(code, decision.reasons[0]?.message, { statuses, challenge, retryAfterSeconds, nonce })
   const set = setHeaders(decision)
   const obligations = headerJson(decision.obligations.map(({ type, properties }) => ({ type, properties })))
   if (set === undefined || obligations.length > OBLIGATIONS_LENGTH_MAX)
@@ -44,31 +54,44 @@ export function statusAnswer(
       ['x-warder-obligations', decision.obligations.length === 0 ? NONE : obligations],
       ['x-warder-authorization', isStripped(decision) ? 'strip' : 'keep'],
       ['x-warder-reason', code],
+      ...(nonce === undefined ? [] : [['dpop-nonce', nonce] as const]),
       ...extra(decision),
     ],
     body: '',
   }
 }
 
-/**
- * A deny: 401 where a better credential may help, 403 for everything else, faults included. The body may reach the client.
- *
- * @param challenge what the client must bring. Default: what the code says.
- */
-export function denied(
-  code: string,
-  message: string | undefined,
-  challenge: Challenge | undefined = challengeFor(code),
-): WireResponse {
+/** What a deny says beside its code. */
+export interface DenialParts {
+  /** Default `few`. */
+  readonly statuses?: Statuses
+  /** What the client must bring. Default: what the code says. */
+  readonly challenge?: Challenge | undefined
+  readonly retryAfterSeconds?: number | undefined
+  /** For the client's next proof. */
+  readonly nonce?: string | undefined
+}
+
+/** A deny: 401 where a better credential may help, 403 for everything else, faults included. The body may reach the client. */
+export function denied(code: string, message: string | undefined, parts: DenialParts = {}): WireResponse {
+  const { statuses = 'few', challenge = challengeFor(code), retryAfterSeconds } = parts
+  const nonce = parts.nonce ?? challenge?.nonce
   const headers: Header[] = [
     ['content-type', 'application/json'],
     ['x-warder-reason', code],
   ]
   if (challenge !== undefined) headers.push(['www-authenticate', challengeHeader(challenge)])
-  if (challenge?.nonce !== undefined) headers.push(['dpop-nonce', headerSafe(challenge.nonce)])
+  if (nonce !== undefined) headers.push(['dpop-nonce', headerSafe(nonce)])
+  if (retryAfterSeconds !== undefined) headers.push(['retry-after', String(Math.ceil(retryAfterSeconds))])
   const text = message ?? (isReason(code) ? REASONS[code] : 'the request was denied')
   const body = JSON.stringify({ decision: 'deny', error: { code, message: text } })
-  return { status: challenge === undefined || isForbidden(challenge) ? 403 : 401, headers, body }
+  return { status: clamp(statusOf(code, challenge), statuses), headers, body }
+}
+
+/** INVARIANT: never a 2xx, and never a status that this gateway does not take for a denial. */
+function clamp(status: ReturnType<typeof statusOf>, statuses: Statuses): number {
+  if (status === 503) return statuses === 'all' ? 503 : 403
+  return status === 400 && statuses === 'few' ? 401 : status
 }
 
 /** Whether the agent's credential must not reach the upstream. */

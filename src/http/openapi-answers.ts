@@ -18,6 +18,21 @@ const error = z.object({
   message: z.string().meta({ description: 'What was wrong and where.' }),
 })
 
+const challenge = z
+  .object({
+    status: z.int().meta({ description: 'Status that the gateway answers its client with.' }),
+    www_authenticate: z.string().meta({ description: 'Header that it sends along.' }),
+    scheme: z.enum(['Bearer', 'DPoP']),
+    error: z.string().optional(),
+    scope: z.array(z.string()).optional().meta({ description: 'All scopes that the call needs.' }),
+    acr_values: z.array(z.string()).optional(),
+    max_age: z.int().optional(),
+    algs: z.array(z.string()).optional(),
+    nonce: z.string().optional().meta({ description: 'For the header DPoP-Nonce.' }),
+    resource_metadata: z.url().optional(),
+  })
+  .meta({ description: 'What a client must bring to be answered otherwise.' })
+
 /** Answer of `POST /v1/decide`. */
 export const decideAnswer = z
   .object({
@@ -32,6 +47,9 @@ export const decideAnswer = z
       .int()
       .optional()
       .meta({ description: 'On an allow: what was revoked up to this state version is heeded in it.' }),
+    challenge: challenge.optional(),
+    dpop_nonce: z.string().optional().meta({ description: 'For the header DPoP-Nonce, on allow and deny.' }),
+    retry_after: z.number().optional().meta({ description: 'Seconds after which asking again can help.' }),
   })
   .meta({ id: 'DecideAnswer' })
 
@@ -52,6 +70,7 @@ export const evaluationAnswer = z
         obligations: z
           .array(z.object({ id: z.string(), type: z.string(), properties: z.looseObject({}) }))
           .optional(),
+        challenge: challenge.optional(),
         error: z.object({ status: z.literal(400), message: z.string() }).optional(),
       })
       .optional(),

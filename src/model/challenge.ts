@@ -26,3 +26,43 @@ export interface Challenge {
   /** URL of the protected resource metadata (RFC 9728). */
   readonly resourceMetadata?: string
 }
+
+/** Reasons that say nothing about the request: what would have decided could not be found out, and asking again may help. */
+const INDETERMINATE: ReadonlySet<string> = new Set([
+  'token.keys_unavailable',
+  'token.introspection_unavailable',
+  'revoked.status_unknown',
+  'pop.unavailable',
+  'state.stale',
+  'revoked.breaker',
+  'revoked.status_unknown',
+  'log.unavailable',
+  'log.overflow',
+])
+
+/** Whether a denial with this code says nothing about the request; its credentials may be good. */
+export function isIndeterminate(code: string): boolean {
+  return INDETERMINATE.has(code)
+}
+
+/** What a client must be told for denials that have no challenge of their own; undefined where no credential would help. */
+export function challengeFor(code: string): Challenge | undefined {
+  // RFC 6750 section 3: no error code when no credential was sent.
+  if (code === 'identity.missing' || code === 'credentials.missing') return { scheme: 'Bearer' }
+  // Nothing is known about the token, and the client must not throw it away.
+  if (isIndeterminate(code)) return undefined
+  const isInvalid = code.startsWith('token.') || code.startsWith('pop.') || code === 'credentials.key_unknown'
+  // INVARIANT: whatever was revoked (token, subject, an actor, a grant), the client learns the same.
+  if (isInvalid || code === 'revoked.authority') return { scheme: 'Bearer', error: 'invalid_token' }
+  if (code.startsWith('credentials.')) return { scheme: 'Bearer', error: 'invalid_request' }
+  return undefined
+}
+
+/** Status of a denial where all statuses can be said: 503, 400, 401 or 403 (RFC 6750 section 3.1). */
+export function statusOf(code: string, challenge: Challenge | undefined): 400 | 401 | 403 | 503 {
+  if (isIndeterminate(code)) return 503
+  if (challenge === undefined) return 403
+  const { error } = challenge
+  if (error === 'invalid_request') return 400
+  return error === 'insufficient_scope' || error === 'actor_unauthorized' ? 403 : 401
+}

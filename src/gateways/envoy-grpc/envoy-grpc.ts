@@ -35,9 +35,9 @@ export const envoyGrpc: GrpcDialect = {
 
 function answerOf(decision: Decision): CheckAnswer {
   const { obligations, proofNonce } = decision
-  const answer = statusAnswer(decision, () => [])
+  const answer = statusAnswer(decision, () => [], 'all')
   return {
-    // The nonce is for the client; the upstream has no use for it.
+    // Sent to the client below; the upstream has no use for it.
     answer: { ...answer, headers: answer.headers.filter(([name]) => name !== 'dpop-nonce') },
     decisionId: decision.id,
     removed: [...(isStripped(decision) ? ['authorization'] : []), ...unsetHeaders(decision)],

@@ -1,0 +1,48 @@
+import type { Judgement } from '#model/answer.ts'
+import { type Challenge, challengeFor, isIndeterminate } from '#model/challenge.ts'
+import type { Gateway } from '#model/gateway.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
+
+/** What a denial tells the client about coming back. */
+export interface ComeBack {
+  readonly challenge?: Challenge
+  readonly retryAfterSeconds?: number
+}
+
+const RETRY_AFTER_SECONDS = 1
+
+/**
+ * The challenge of a denial: the one that the step gave, or what its code says, with where the gateway's resource describes
+ * itself (RFC 9728 section 5.1). A deny of policy that asks for another authentication of the user is RFC 9470's challenge; an agent
+ * that acts alone can't step up and gets none.
+ */
+export function comeBack(
+  judgement: Judgement,
+  identity: VerifiedIdentity | undefined,
+  { settings }: Gateway,
+): ComeBack {
+  if (judgement.effect === 'allow') return {}
+  const code = judgement.reasons[0]?.code ?? 'internal.fault'
+  const challenge = judgement.challenge ?? stepUp(judgement, identity) ?? challengeFor(code)
+  const retryAfterSeconds =
+    judgement.retryAfterSeconds ?? (isIndeterminate(code) ? RETRY_AFTER_SECONDS : undefined)
+  const resourceMetadata = settings?.resourceMetadata
+  return {
+    ...(challenge !== undefined && {
+      challenge: { ...challenge, ...(resourceMetadata !== undefined && { resourceMetadata }) },
+    }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  }
+}
+
+/** INVARIANT: only after the token was verified, so that nobody learns what it would take without one (RFC 9470, security). */
+function stepUp({ obligations }: Judgement, identity: VerifiedIdentity | undefined): Challenge | undefined {
+  const wanted = obligations.find(({ type }) => type === 'step_up')?.properties['acr_value']
+  if (typeof wanted !== 'string' || identity?.token === undefined || identity.user === undefined)
+    return undefined
+  return {
+    scheme: identity.token.boundTo?.jkt === undefined ? 'Bearer' : 'DPoP',
+    error: 'insufficient_user_authentication',
+    acrValues: [wanted],
+  }
+}
