@@ -31,7 +31,8 @@ export function grantsForCall(
     const inForce = grantsOf(edge, tenant.delegations, now)
     if (inForce.length === 0) {
       const isNeeded =
-        tenant.rules?.grantsRequired === true || tenant.delegations?.isGoverned?.(edge.from, edge.to) === true
+        (edge.isStep && tenant.rules?.grantsRequired === true) ||
+        tenant.delegations?.isGoverned?.(edge.from, edge.to) === true
       if (isNeeded) return failed({ code: 'chain.grant', detail: `no grant in force ${stepText(edge)}` })
       continue
     }

@@ -6,22 +6,29 @@ import type { VerifiedIdentity } from '#model/identity.ts'
 export interface Edge {
   readonly from: DelegationGrant['from']
   readonly to: string
+  /** Whether a tenant that demands grants demands one here, and a registered chain has one. */
+  readonly isStep: boolean
 }
 
 /**
- * The steps that a delegation rests on: user to first actor, each actor to the next, and the pair of the user and whoever acts
- * now. The pair keeps a chain from being spliced together out of steps that were meant for others
- * (draft-mcguinness-oauth-actor-profile, subject and actor authorization).
+ * Everybody's authority that reaches an actor, over however many others. The steps among them: user to first actor, each actor to
+ * the next, and the pair of the user and whoever acts now, which keeps a chain from being spliced together out of steps that
+ * were meant for others (draft-mcguinness-oauth-actor-profile, subject and actor authorization).
+ *
+ * INVARIANT: one more actor in between only adds to them, so that nobody gets around the end or the ceiling of a grant by way
+ * of somebody else.
  */
 export function edgesOf({ user, delegation }: VerifiedIdentity): readonly Edge[] {
-  const path = delegation.chain.map(({ id }) => id).toReversed()
-  const [first] = path
-  const last = path.at(-1)
-  if (first === undefined || last === undefined) return []
-  const edges: Edge[] = path.slice(1).map((to, i) => ({ from: { kind: 'agent', id: path[i] ?? '' }, to }))
-  if (user === undefined) return edges
-  const from = { kind: 'user', id: user.id } as const
-  return [{ from, to: first }, ...(last === first ? [] : [{ from, to: last }]), ...edges]
+  const agents = delegation.chain.map(({ id }) => ({ kind: 'agent', id }) as const).toReversed()
+  const path: readonly DelegationGrant['from'][] =
+    user === undefined ? agents : [{ kind: 'user', id: user.id }, ...agents]
+  const last = path.length - 1
+  return path.flatMap((from, i) =>
+    path.slice(i + 1).map(({ id: to }, distance) => {
+      const isPair = from.kind === 'user' && i + 1 + distance === last
+      return { from, to, isStep: distance === 0 || isPair }
+    }),
+  )
 }
 
 /** Grants in force at `now` for one step. */

@@ -2,7 +2,7 @@ import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { FindAgent } from '#model/delegation.ts'
 import type { ChainEvidence, VerifiedIdentity } from '#model/identity.ts'
 import type { TenantState } from '#model/state.ts'
-import { edgesOf, grantsOf } from './edges.ts'
+import { type Edge, edgesOf, grantsOf } from './edges.ts'
 
 /**
  * Adds what is registered about a delegation: the grants that it rests on, how well it is proven, and which other tenants it
@@ -15,7 +15,10 @@ export function resolveDelegation(
   now: EpochMilliseconds,
 ): VerifiedIdentity {
   const { agent, delegation } = identity
-  const byEdge = edgesOf(identity).map((edge) => grantsOf(edge, tenant.delegations, now))
+  const edges = edgesOf(identity)
+  const steps = edges.filter(({ isStep }) => isStep)
+  const grantsAt = (edge: Edge) => grantsOf(edge, tenant.delegations, now)
+  const isRegistered = steps.length > 0 && steps.every((step) => grantsAt(step).length > 0)
   const home = (id: string) => {
     const found = findAgent(id)
     return found?.federations === undefined ? undefined : found.home
@@ -28,8 +31,8 @@ export function resolveDelegation(
     agent: agent && { ...agent, ...(agentHome !== undefined && { home: agentHome }) },
     delegation: {
       ...delegation,
-      evidence: evidenceOf(identity, byEdge.length > 0 && byEdge.every((grants) => grants.length > 0)),
-      grants: [...new Set(byEdge.flat().map(({ id }) => id))],
+      evidence: evidenceOf(identity, isRegistered),
+      grants: [...new Set(edges.flatMap(grantsAt).map(({ id }) => id))],
       crossings: [...crossings],
     },
   }
