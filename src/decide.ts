@@ -9,6 +9,7 @@ import { guardAfter } from '#guards/after.ts'
 import { type DetailedCall, fitsDetails } from '#guards/authorization-details.ts'
 import { guardBefore } from '#guards/before.ts'
 import { comeBack } from '#guards/challenge.ts'
+import { guardPossession } from '#guards/possession.ts'
 import { guardRevoked, guardStopped } from '#guards/revoked.ts'
 import { guardScopes } from '#guards/scopes.ts'
 import { mayAssert } from '#identity/assertion.ts'
@@ -122,7 +123,9 @@ async function judge(
   const delegated = guardDelegation({ identity, tenant, findAgent, tool }, call, fits)
   if (!delegated.ok) return stopped(delegated.failure, tenant, identity)
   const acting = delegated.value
-  const beyond = guardScopes(acting.token, scopesNeeded(tenant.rules, tool, registry), detailed)
+  const beyond =
+    guardPossession(acting.token, tenant.rules, tool, registry) ??
+    guardScopes(acting.token, scopesNeeded(tenant.rules, tool, registry), detailed)
   if (beyond !== undefined) return stopped(beyond, tenant, acting)
 
   const trusts = {

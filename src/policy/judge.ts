@@ -101,12 +101,14 @@ function supported(combined: Combined, { gateway, request }: PolicyInput): Combi
 
 /**
  * Adds the expiry. Without a `max_age` obligation an allow is good for this call alone (it expires when it is given);
- * with one it may be reused that long, never beyond the access token or what the delegation rests on.
+ * with one it may be reused that long, never beyond the access token or what the delegation rests on. INVARIANT: an allow that rests
+ * on a proof of possession is good for the call that proved it.
  */
 function judgement(combined: Combined, { request, identity }: PolicyInput, trace: JudgementTrace): Judgement {
   if (combined.effect === 'deny') return { ...combined, expiresAt: undefined, trace }
   const maxAge = combined.obligations.find(({ type }) => type === 'max_age')?.properties['seconds']
-  const reusable = toSeconds(request.now) + (typeof maxAge === 'number' ? maxAge : 0)
+  const isProven = identity.token?.boundTo !== undefined
+  const reusable = toSeconds(request.now) + (typeof maxAge === 'number' && !isProven ? maxAge : 0)
   const ends = [identity.token?.expiresAt, identity.delegation.endsAt].filter((end) => end !== undefined)
   const expiresAt = Math.min(reusable, ...ends)
   return { ...combined, expiresAt: expiresAt as ReturnType<typeof toSeconds>, trace }

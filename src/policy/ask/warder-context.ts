@@ -1,4 +1,5 @@
 import { toSeconds } from '#lib/clock.ts'
+import type { VerifiedToken } from '#model/identity.ts'
 import type { Release, SchemaAttributes } from '#model/release.ts'
 import type { EntityUid, JsonObject, Value, ValueRecord } from '#model/value.ts'
 import type { PartyQuery, PolicyInput } from './asked.ts'
@@ -69,12 +70,19 @@ export function callContext(
     const issuedAt = identity.token.issuedAt ?? toSeconds(request.now)
     const scopes = { kind: 'set', elements: identity.token.scopes } as const
     const ageSeconds = Math.max(0, toSeconds(request.now) - issuedAt)
-    context.set('token', fields({ issuer: identity.token.issuer, scopes, ageSeconds }))
+    const bound = boundOf(identity.token)
+    context.set('token', fields({ issuer: identity.token.issuer, scopes, ageSeconds, bound }))
   }
   if (request.session !== undefined) context.set('session', fields({ id: request.session.id }))
   context.set('gateway', fields({ name: gateway.name }))
   if (withClaims) context.set('claimed', { kind: 'record', fields: claims(input) })
   return context
+}
+
+/** A token that got this far is proven to be held by its sender, as far as it is bound at all. */
+function boundOf({ boundTo }: VerifiedToken): string {
+  const methods = [...(boundTo?.jkt ? ['dpop'] : []), ...(boundTo?.x5t ? ['mtls'] : [])]
+  return methods.length === 0 ? 'none' : methods.join('+')
 }
 
 /** Whether the request declares anything that a policy of this tenant could read. */
