@@ -1,5 +1,5 @@
 import type { Gateway } from '#model/gateway.ts'
-import type { VerifiedIdentity } from '#model/identity.ts'
+import type { Presenter, VerifiedIdentity } from '#model/identity.ts'
 import type { AuthorizationRequest, EntityClaim, PartyClaim } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
 import { jsonObject } from './json-object.ts'
@@ -127,7 +127,21 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
         expires_at: token.expiresAt,
         issued_at: token.issuedAt,
         scopes: token.scopes.map((scope) => mask.json(scope, 'identity.token.scopes', report)),
+        bound_to: token.boundTo && jsonObject({ ...token.boundTo }),
       }),
+    presenter: identity.presenter && presenterFacts(identity.presenter),
+  })
+}
+
+/** Thumbprints of public keys and certificates; no secrets. */
+function presenterFacts({ proof, thumbprint, certificate, workload }: Presenter): JsonObject {
+  return jsonObject({
+    proof,
+    thumbprint,
+    serial: certificate?.serial,
+    certificate_issuer: certificate?.issuer,
+    spiffe_id: certificate?.spiffeId,
+    workload,
   })
 }
 

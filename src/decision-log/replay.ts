@@ -127,6 +127,7 @@ function delegationFacts(
 function parseToken(facts: JsonObject): VerifiedToken {
   const issuedAt = facts['issued_at']
   const client = textIn(facts, 'client')
+  const boundTo = objectAt(facts, 'bound_to')
   return {
     issuer: textAt(facts, 'issuer'),
     subject: textAt(facts, 'subject'),
@@ -135,7 +136,13 @@ function parseToken(facts: JsonObject): VerifiedToken {
     issuedAt: typeof issuedAt === 'number' ? (issuedAt as EpochSeconds) : undefined,
     scopes: textsAt(facts, 'scopes'),
     ...(client !== undefined && { client }),
+    ...(boundTo !== undefined && { boundTo: parseBinding(boundTo) }),
   }
+}
+
+function parseBinding(facts: JsonObject): NonNullable<VerifiedToken['boundTo']> {
+  const [jkt, x5t] = [textIn(facts, 'jkt'), textIn(facts, 'x5t')]
+  return { ...(jkt !== undefined && { jkt }), ...(x5t !== undefined && { x5t }) }
 }
 
 function parseGateway(facts: JsonObject): Gateway {
