@@ -9,7 +9,7 @@ import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { answerBatch } from './answer-batch.ts'
 import { clientCertificate } from './client-certificate.ts'
-import { authenticateGateway, type FindGateway, type KeyedTarget } from './gateway-key.ts'
+import { authenticateGateway, type FindGateway, type KeyedTarget, type KeySource } from './gateway-key.ts'
 import { HTTP_ERRORS, type HttpErrorCode } from './http-error.ts'
 import type { ListenerLimits, ListenerMetrics } from './port.ts'
 import { readBody } from './read-body.ts'
@@ -34,6 +34,8 @@ export interface CheckParts {
 export interface NamedDialect {
   readonly name: Dialect
   readonly dialect: GatewayDialect
+  /** Where the gateway's key stands; `bearer` also means that only POST asks. Default: `bearer` in the JSON dialects. */
+  readonly keySource?: KeySource
 }
 
 /** Answers one check. Never rejects. */
@@ -54,7 +56,7 @@ export function createCheck(parts: CheckParts): Check {
   const { admission = createAdmission(limits.requestsInFlightMax, (change) => metrics.inFlight(change)) } =
     parts
   return async (incoming, outgoing, route, target) => {
-    const source = isJsonDialect(route.name) ? 'bearer' : 'header'
+    const source = route.keySource ?? (isJsonDialect(route.name) ? 'bearer' : 'header')
     const authenticate = (): Gateway | undefined => {
       const found = authenticateGateway(
         target.key,
@@ -71,7 +73,7 @@ export function createCheck(parts: CheckParts): Check {
     }
     const asking = authenticate()
     if (asking === undefined) return
-    if (isJsonDialect(route.name) && incoming.method !== 'POST')
+    if (source === 'bearer' && incoming.method !== 'POST')
       return send(incoming, outgoing, httpError('http.method_not_allowed', route.name))
     const leave = admission.enter(asking.id)
     if (leave === undefined) {

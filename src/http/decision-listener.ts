@@ -3,6 +3,7 @@ import { authzen } from '#gateways/authzen.ts'
 import { authzenMetadata } from '#gateways/authzen-metadata.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
 import { native } from '#gateways/native.ts'
+import { opa } from '#gateways/opa/opa.ts'
 import type { WireResponse } from '#gateways/wire.ts'
 import type { RevocationEvents } from '#revocation/events.ts'
 import { type CheckParts, createCheck, httpError, type NamedDialect } from './check.ts'
@@ -17,6 +18,7 @@ import { countUnauthenticated } from './unauthenticated.ts'
 
 const NATIVE: NamedDialect = { name: 'native', dialect: native }
 const FORWARD_AUTH: NamedDialect = { name: 'forward-auth', dialect: forwardAuth }
+const OPA: NamedDialect = { name: 'opa', dialect: opa, keySource: 'bearer' }
 const AUTHZEN: NamedDialect = { name: 'authzen', dialect: authzen }
 
 // Matched against the raw path, byte for byte: nothing is decoded, so nothing can be reached by another spelling.
@@ -27,6 +29,13 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
   ['/access/v1/evaluations', AUTHZEN],
   ['/forward-auth', FORWARD_AUTH],
 ])
+
+/** The Data API of OPA: the policy behind the prefix is the gateway's own word. `/` asks where a key precedes it. */
+const OPA_PATH = /^\/v[01]\/data\/./
+
+function routeOf(path: string, hasPathKey: boolean): NamedDialect | undefined {
+  return CHECKS.get(path) ?? (OPA_PATH.test(path) || (hasPathKey && path === '/') ? OPA : undefined)
+}
 
 /** What the decision listener is made of. */
 export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticated' | 'isDraining'> {
@@ -58,7 +67,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
     (incoming, outgoing) => {
       const target = splitTarget(incoming.url ?? '')
       const path = target.rawUrl.split('?', 1)[0] ?? ''
-      const route = CHECKS.get(path)
+      const route = routeOf(path, target.key !== undefined)
       if (route !== undefined) void check(incoming, outgoing, route, target)
       else if (path === REVOCATION_STREAM && streams !== undefined) streams.open(incoming, outgoing, target)
       else answerDocument(incoming, outgoing, target.key === undefined ? documents.get(path) : undefined)

@@ -2,10 +2,10 @@ import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 
 /** Wire dialects that ask for decisions. */
-export type Dialect = 'native' | 'authzen' | HeaderDialect | 'opa' | 'ext-mcp' | 'docker-mcp'
+export type Dialect = 'native' | 'authzen' | HeaderDialect | 'ext-mcp' | 'docker-mcp'
 
 /** Dialects that pass an HTTP call with its headers on. */
-export type HeaderDialect = 'forward-auth' | 'envoy-http' | 'envoy-grpc'
+export type HeaderDialect = 'forward-auth' | 'envoy-http' | 'envoy-grpc' | 'opa'
 
 /** Whether the gateway writes the request body itself; in header dialects a client's own headers could pass through. */
 export function isJsonDialect(dialect: Dialect): boolean {

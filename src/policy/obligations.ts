@@ -46,6 +46,16 @@ const HEADER_DIALECT_DEFAULT: ReadonlySet<string> = new Set([
   'audit',
   'max_age',
 ])
+const WARDER_ONLY: ReadonlySet<string> = new Set(['audit', 'max_age'])
+
+/** Dialects whose gateways can do more or less than set and remove headers. */
+const DIALECT_DEFAULTS: { readonly [dialect in Dialect]?: ReadonlySet<string> } = {
+  // Whether a header is removed or overwritten hangs on the gateway's own list of names; one that forgets it lets the token pass.
+  opa: new Set(['set_header', ...WARDER_ONLY]),
+  'ext-mcp': new Set([...HEADER_DIALECT_DEFAULT, 'redact']),
+  // Its whole answer is yes or no.
+  'docker-mcp': WARDER_ONLY,
+}
 
 /**
  * First obligation that the asking gateway can't carry out, or undefined.
@@ -58,7 +68,8 @@ export function unsupportedObligation(
   dialect: Dialect,
   requested: readonly string[] | undefined,
 ): ObligationType | undefined {
-  const registered = gateway.obligations ?? (isJsonDialect(dialect) ? undefined : HEADER_DIALECT_DEFAULT)
+  const byDialect = DIALECT_DEFAULTS[dialect] ?? HEADER_DIALECT_DEFAULT
+  const registered = gateway.obligations ?? (isJsonDialect(dialect) ? undefined : byDialect)
   const known =
     requested === undefined ? undefined : new Set(requested.map((name) => WIRE_NAMES[name] ?? name))
   if (!isJsonDialect(dialect) && JSON.stringify(obligations).length > HEADER_CHARACTERS_MAX)

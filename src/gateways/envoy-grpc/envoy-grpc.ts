@@ -34,15 +34,21 @@ export const envoyGrpc: GrpcDialect = {
 }
 
 function answerOf(decision: Decision): CheckAnswer {
-  const { obligations, proofNonce } = decision
-  const answer = statusAnswer(decision, () => [], 'all')
+  const answer = statusAnswer(
+    decision,
+    () => [['x-warder-revocation-epoch', String(decision.stateVersion)]],
+    'all',
+  )
+  const isNonce = ([name]: readonly [string, string]): boolean => name === 'dpop-nonce'
   return {
     // Sent to the client below; the upstream has no use for it.
-    answer: { ...answer, headers: answer.headers.filter(([name]) => name !== 'dpop-nonce') },
+    answer: { ...answer, headers: answer.headers.filter((header) => !isNonce(header)) },
     decisionId: decision.id,
     removed: [...(isStripped(decision) ? ['authorization'] : []), ...unsetHeaders(decision)],
-    toClient: proofNonce === undefined ? [] : [['dpop-nonce', proofNonce]],
-    metadata: { obligations: obligations.map(({ type, properties }) => ({ type, properties })) },
+    toClient: answer.headers.filter(isNonce),
+    metadata: {
+      obligations: decision.obligations.map(({ type, properties }) => ({ type, properties })),
+    },
   }
 }
 

@@ -7,6 +7,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { AuthorizationRequest, Malformed, PartyClaim, Proofs } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
+import { isJsonObject } from '#protocols/strict-json.ts'
 import type { CheckAttributes } from './attributes.ts'
 
 const JWT_AUTHN = 'envoy.filters.http.jwt_authn'
@@ -113,7 +114,5 @@ function textOf(value: Json | undefined): string | undefined {
 }
 
 function objectOf(value: Json | undefined): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : undefined
+  return isJsonObject(value) ? value : undefined
 }
