@@ -1,6 +1,6 @@
 import type { JsonObject } from '#model/value.ts'
 
-/** The closed catalogue, version 1 (docs/obligations.md). */
+/** The closed catalogue, version 2 (docs/obligations.md). */
 export type ObligationType =
   | 'step_up'
   | 'human_approval'

@@ -1,6 +1,8 @@
 import { toSeconds } from '#lib/clock.ts'
 import type { Judgement, JudgementTrace } from '#model/answer.ts'
+import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { Release } from '#model/release.ts'
 import type { Asked, PartyQuery, PolicyInput } from './ask/asked.ts'
@@ -105,13 +107,35 @@ function supported(combined: Combined, { gateway, request }: PolicyInput): Combi
  * on a proof of possession is good for the call that proved it.
  */
 function judgement(combined: Combined, { request, identity }: PolicyInput, trace: JudgementTrace): Judgement {
-  if (combined.effect === 'deny') return { ...combined, expiresAt: undefined, trace }
+  if (combined.effect === 'deny') {
+    const challenge = stepUpChallenge(combined, identity)
+    return { ...combined, expiresAt: undefined, trace, ...(challenge !== undefined && { challenge }) }
+  }
   const maxAge = combined.obligations.find(({ type }) => type === 'max_age')?.properties['seconds']
   const isProven = identity.token?.boundTo !== undefined
   const reusable = toSeconds(request.now) + (typeof maxAge === 'number' && !isProven ? maxAge : 0)
   const ends = [identity.token?.expiresAt, identity.delegation.endsAt].filter((end) => end !== undefined)
   const expiresAt = Math.min(reusable, ...ends)
   return { ...combined, expiresAt: expiresAt as ReturnType<typeof toSeconds>, trace }
+}
+
+/**
+ * What a user must do to be answered otherwise (RFC 9470 section 3). Only for a verified token of a user: the challenge tells
+ * what policies demand, and an agent that acts alone has nobody who could authenticate.
+ */
+function stepUpChallenge(
+  { obligations }: Combined,
+  { token, user }: VerifiedIdentity,
+): Challenge | undefined {
+  const demanded = obligations.find(({ type }) => type === 'step_up')?.properties
+  if (demanded === undefined || token === undefined || user?.provenance !== 'verified') return undefined
+  const { acr_value: acr, max_age_seconds: maxAge } = demanded
+  return {
+    scheme: token.boundTo?.jkt === undefined ? 'Bearer' : 'DPoP',
+    error: 'insufficient_user_authentication',
+    ...(typeof acr === 'string' && { acrValues: [acr] }),
+    ...(typeof maxAge === 'number' && { maxAgeSeconds: maxAge }),
+  }
 }
 
 function traceOf(

@@ -6,7 +6,7 @@ import type { ObligationType } from '#model/obligation.ts'
 import type { ObligationTemplate } from '#model/release.ts'
 
 /** Version of the closed catalogue; part of every release id. A change of a type or its merge rule raises it. */
-export const OBLIGATION_CATALOGUE_VERSION = 1
+export const OBLIGATION_CATALOGUE_VERSION = 2
 
 /**
  * How the same obligation of several policies becomes one. `union`: all are kept (equal ones once). `strictest`: per
@@ -43,10 +43,14 @@ const headerName = z
     'must be a header name of letters, digits and `-` that does not belong to the connection, to credentials or to the gateway',
   )
 
-/** Every obligation of the catalogue, version 1; docs/obligations.md describes them. */
+/** Every obligation of the catalogue, version 2; docs/obligations.md describes them. */
 export const OBLIGATIONS: Readonly<Record<ObligationType, ObligationDefinition>> = {
   step_up: {
-    schema: z.strictObject({ acr_value: text(256), amr_values: list(64).optional() }),
+    schema: z.strictObject({
+      acr_value: text(256),
+      amr_values: list(64).optional(),
+      max_age_seconds: seconds(86_400).optional(),
+    }),
     executes: 'gateway',
     merge: 'conflict',
     description: 'the user must authenticate again with this authentication context (RFC 9470)',

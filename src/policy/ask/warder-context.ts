@@ -1,4 +1,4 @@
-import { toSeconds } from '#lib/clock.ts'
+import { type EpochSeconds, toSeconds } from '#lib/clock.ts'
 import type { VerifiedToken } from '#model/identity.ts'
 import type { Release, SchemaAttributes } from '#model/release.ts'
 import type { EntityUid, JsonObject, Value, ValueRecord } from '#model/value.ts'
@@ -66,13 +66,7 @@ export function callContext(
     fields({ level: facts.sensitivity.level, provenance: facts.sensitivity.provenance }),
   )
   context.set('tenant', tenantFacts(input, facts))
-  if (identity.token !== undefined) {
-    const issuedAt = identity.token.issuedAt ?? toSeconds(request.now)
-    const scopes = { kind: 'set', elements: identity.token.scopes } as const
-    const ageSeconds = Math.max(0, toSeconds(request.now) - issuedAt)
-    const bound = boundOf(identity.token)
-    context.set('token', fields({ issuer: identity.token.issuer, scopes, ageSeconds, bound }))
-  }
+  if (identity.token !== undefined) context.set('token', tokenFacts(identity.token, toSeconds(request.now)))
   if (request.session !== undefined) context.set('session', fields({ id: request.session.id }))
   context.set('gateway', fields({ name: gateway.name }))
   if (withClaims) context.set('claimed', { kind: 'record', fields: claims(input) })
@@ -166,6 +160,24 @@ function toolFacts({ registry, request }: PolicyInput, { view, toolUid }: CallFa
       ['classified', request.protocolEffect === 'read' || registry.find(toolUid) !== undefined],
     ]),
   }
+}
+
+function tokenFacts(token: VerifiedToken, now: EpochSeconds): Value {
+  const { issuer, scopes, issuedAt, authentication } = token
+  const set = (elements: readonly string[]): Value => ({ kind: 'set', elements })
+  // INVARIANT: an unknown issue date counts as very old, and what the token does not say about the user's authentication is
+  // absent: neither ever looks fresher or stronger than it is.
+  const age = (since: number) => Math.max(0, Math.floor(now - since))
+  const { acr, amr, at } = authentication ?? {}
+  return fields({
+    issuer,
+    scopes: set(scopes),
+    ageSeconds: age(issuedAt ?? 0),
+    bound: boundOf(token),
+    ...(acr !== undefined && { acr }),
+    ...(amr !== undefined && { amr: set(amr) }),
+    ...(at !== undefined && { authAgeSeconds: age(at) }),
+  })
 }
 
 function delegation({ identity }: PolicyInput): { readonly [name: string]: Value } {
