@@ -2,7 +2,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import { parseTenantId } from '#model/ids.ts'
 import { parseRegistry } from '#registry/parse-registry.ts'
 import type { RegistryProblem } from '#registry/problem.ts'
-import { type AdminFailure, invalid, tenantUnknown } from './failure.ts'
+import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
 import type { AdminStore } from './ports.ts'
 
 /** What an import did. */
@@ -34,5 +34,9 @@ export async function importRegistry(
   const { entities } = parsed.value
   const stored = await store.putEntities(tenant, entities, (done) => onProgress?.(done, entities.length))
   if (stored === 'tenant_unknown') return failed({ ...tenantUnknown(tenant), problems: [] })
+  if ('retired' in stored) {
+    const message = `the agent \`${stored.retired.slice(0, 200)}\` was retired; its id is not used again`
+    return failed({ ...refused('agent.retired', message, 'give the agent another id'), problems: [] })
+  }
   return success({ tenant, entities: entities.length, version: stored.version })
 }

@@ -1,5 +1,5 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
-import type { AssertionKind } from '#model/gateway.ts'
+import type { AssertionKind, GatewaySettings } from '#model/gateway.ts'
 import type { GatewayId, ReleaseId, TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { ObligationType } from '#model/obligation.ts'
@@ -8,6 +8,8 @@ import type { PolicyRecord, ReleaseContent, ReleaseHeader, SourceFile } from '#m
 import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
 import type { AuditActor, AuditAttempt, AuditFilter, AuditListing } from './audit.ts'
+import type { AgentStore, FederationStore, GrantStore } from './delegation-ports.ts'
+import type { GatewaySettingsChange } from './gateway-settings.ts'
 import type { RevocationStore } from './revocation-ports.ts'
 import type { AdminRole } from './roles.ts'
 
@@ -20,6 +22,7 @@ export interface GatewayListing {
   readonly asserts: readonly AssertionKind[] | null
   readonly user_only: boolean
   readonly obligations: readonly ObligationType[] | null
+  readonly settings: GatewaySettings | null
   /** First characters of each valid key, enough to recognise it. */
   readonly key_hints: readonly string[]
   readonly created_at: string
@@ -33,6 +36,7 @@ export interface NewGateway {
   readonly asserts: readonly AssertionKind[] | null
   readonly userOnly: boolean
   readonly obligations: readonly ObligationType[] | null
+  readonly settings: GatewaySettings | null
   /** SHA-256 of the key, or `x509-sha256:` and that of a client certificate. */
   readonly keyHash: string
   readonly keyHint: string
@@ -87,7 +91,7 @@ export interface NewAdminToken extends AdminToken {
  * Everything administration changes. Each change, its notification and its audit row are one transaction; every list
  * pages.
  */
-export interface AdminStore extends RevocationStore {
+export interface AdminStore extends RevocationStore, GrantStore, AgentStore, FederationStore {
   /** The same store; what it changes is recorded as done by `actor`. Without it, by `system`. */
   by(actor: AuditActor): AdminStore
   /** Records a call that changed nothing. */
@@ -117,16 +121,25 @@ export interface AdminStore extends RevocationStore {
     keyHint: string,
     until: EpochMilliseconds,
   ): Promise<'rotated' | 'unknown'>
+  /** Changes settings of a gateway that is not revoked, and gives those that count from now on. */
+  setGateway(
+    tenant: TenantId,
+    name: string,
+    change: GatewaySettingsChange,
+  ): Promise<{ readonly gateway: GatewayId; readonly settings: GatewaySettings } | 'unknown'>
   revokeGateway(tenant: TenantId, name: string): Promise<'revoked' | 'unknown'>
   putIssuer(tenant: TenantId, issuer: Issuer): Promise<'stored' | 'tenant_unknown'>
   removeIssuer(tenant: TenantId, issuer: string): Promise<'removed' | 'unknown'>
   listIssuers(tenant: TenantId, page: Page): Promise<readonly Issuer[]>
-  /** Inserts or replaces entities (rows are versioned, old versions stay). Reports progress after each batch. */
+  /**
+   * Inserts or replaces entities (rows are versioned, old versions stay). Reports progress after each batch. `retired` is an
+   * agent that was retired and would come back: then nothing is stored.
+   */
   putEntities(
     tenant: TenantId,
     entities: readonly StoredEntity[],
     onProgress?: (done: number) => void,
-  ): Promise<{ readonly version: number } | 'tenant_unknown'>
+  ): Promise<{ readonly version: number } | { readonly retired: string } | 'tenant_unknown'>
   removeEntities(tenant: TenantId, uids: readonly EntityUid[]): Promise<number>
   listEntities(tenant: TenantId, type: string | undefined, page: Page): Promise<readonly StoredEntity[]>
   /** Stores a release; pushing the same content again changes nothing. Does not activate. */

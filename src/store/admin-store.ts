@@ -1,10 +1,20 @@
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import { addAdminToken, findAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts'
+import { changeAgent, findAgent, listAgents } from './agents.ts'
 import { createWriter, listAudit, recordAttempt } from './audit.ts'
 import type { Database } from './database.ts'
 import { listEntities, putEntities, removeEntities } from './entities.ts'
-import { addGateway, listGateways, revokeGateway, rotateGateway } from './gateways.ts'
+import {
+  acceptFederation,
+  findFederation,
+  listFederations,
+  proposeFederation,
+  tenantKey,
+  withdrawFederation,
+} from './federations.ts'
+import { addGateway, listGateways, revokeGateway, rotateGateway, setGateway } from './gateways.ts'
+import { addGrant, listGrants, revokeGrant } from './grants.ts'
 import { listIssuers, putIssuer, removeIssuer } from './issuers.ts'
 import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
 import { liftRevocation, listRevocations, revoke } from './revocations.ts'
@@ -28,6 +38,7 @@ export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): Admi
     listGateways: (tenant, page) => listGateways(sql, tenant, page),
     rotateGateway: (tenant, name, hash, hint, until) =>
       rotateGateway(writer, tenant, name, { hash, hint, until }),
+    setGateway: (tenant, name, change) => setGateway(writer, tenant, name, change),
     revokeGateway: (tenant, name) => revokeGateway(writer, tenant, name),
     putIssuer: (tenant, issuer) => putIssuer(writer, tenant, issuer),
     removeIssuer: (tenant, issuer) => removeIssuer(writer, tenant, issuer),
@@ -43,6 +54,18 @@ export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): Admi
     revoke: (revocation) => revoke(writer, revocation),
     liftRevocation: (tenant, revocation) => liftRevocation(writer, tenant, revocation),
     listRevocations: (filter, page) => listRevocations(sql, filter, page),
+    addGrant: (tenant, grant) => addGrant(writer, tenant, grant),
+    revokeGrant: (tenant, grant, reason) => revokeGrant(writer, tenant, grant, reason),
+    listGrants: (tenant, filter, page) => listGrants(sql, tenant, filter, page),
+    changeAgent: (tenant, agent, change, why) => changeAgent(writer, tenant, agent, change, why),
+    listAgents: (tenant, filter, page) => listAgents(sql, tenant, filter, page),
+    findAgent: (tenant, agent) => findAgent(sql, tenant, agent),
+    tenantKey: (tenant, made) => tenantKey(writer, tenant, made),
+    proposeFederation: (by, federation, signature) => proposeFederation(writer, by, federation, signature),
+    acceptFederation: (by, id, signature) => acceptFederation(writer, by, id, signature),
+    withdrawFederation: (by, id, reason) => withdrawFederation(writer, by, id, reason),
+    findFederation: (tenant, id) => findFederation(sql, tenant, id),
+    listFederations: (tenant, page) => listFederations(sql, tenant, page),
     addAdminToken: (token) => addAdminToken(writer, token),
     findAdminToken: (hash) => findAdminToken(sql, hash),
     listAdminTokens: (within, page) => listAdminTokens(sql, within, page),

@@ -30,9 +30,16 @@ export async function putEntities(
   tenant: TenantId,
   given: readonly StoredEntity[],
   onProgress: (done: number) => void = () => undefined,
-): Promise<{ readonly version: number } | 'tenant_unknown'> {
+): Promise<{ readonly version: number } | { readonly retired: string } | 'tenant_unknown'> {
   const entities = [...new Map(given.map((entity) => [uidKey(entity.uid), entity])).values()]
-  return await changeTenant(writer, tenant, async (transaction, version) => {
+  return await changeTenant(writer, tenant, async (transaction, version, keep) => {
+    // INVARIANT: who was retired does not come back, whatever a file says.
+    const revived = entities.filter(({ attrs }) => attrs['status'] !== 'retired').map(({ uid }) => uid)
+    const retired = await retiredAmong(transaction, tenant, revived)
+    if (retired !== undefined) {
+      keep()
+      return { retired }
+    }
     let done = 0
     for (const batch of batchesOf(entities, WRITE_BATCH)) {
       const uids = batch.map(({ uid }) => uid)
@@ -50,6 +57,35 @@ export async function putEntities(
     await writer.record(transaction, { tenant, target: 'registry', before: null, after })
     return { version }
   })
+}
+
+/** Inserts or replaces one entity within a change; its record in the audit is the caller's. */
+export async function writeEntity(
+  transaction: Transaction,
+  tenant: TenantId,
+  version: number,
+  { uid, attrs, tags, parents }: StoredEntity,
+): Promise<void> {
+  await closeVersions(transaction, tenant, version, [uid])
+  await transaction`
+    insert into entities (tenant, type, id, version_from, attrs, tags, parents)
+    values (${tenant}, ${uid.type}, ${uid.id}, ${version}, ${JSON.stringify(attrs)}::text::json,
+      ${JSON.stringify(tags)}::text::json, ${JSON.stringify(parents)}::text::json)`
+}
+
+/** The first of `uids` that was an agent and was retired, at any time. */
+export async function retiredAmong(
+  transaction: Transaction,
+  tenant: TenantId,
+  uids: readonly EntityUid[],
+): Promise<string | undefined> {
+  const ids = uids.filter(({ type }) => type === 'Warder::Agent').map(({ id }) => id)
+  if (ids.length === 0) return undefined
+  const [row] = await transaction<{ id: string }[]>`
+    select e.id from entities e
+    where e.tenant = ${tenant} and e.type = 'Warder::Agent' and e.attrs ->> 'status' = 'retired'
+      and e.id in (select json_array_elements_text(${JSON.stringify(ids)}::text::json)) order by e.id limit 1`
+  return row?.id
 }
 
 /** Ends the current versions of these entities; gives how many there were. */

@@ -1,3 +1,5 @@
+import { createDelegations } from '#delegation/delegations.ts'
+import type { Delegations } from '#model/delegation.ts'
 import type { AssertionKind, Gateway, GatewaySettings } from '#model/gateway.ts'
 import type { GatewayId, ReleaseId, TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
@@ -8,6 +10,8 @@ import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
 import type { Sql, Transaction } from './connections.ts'
 import { type EntityRow, toEntity } from './entities.ts'
+import { loadFederations } from './federations.ts'
+import { loadGrants } from './grants.ts'
 import { parseIssuer } from './issuers.ts'
 import { activeRelease, findReleaseHeader, policiesOf } from './releases.ts'
 
@@ -42,6 +46,7 @@ export interface LoadedTenant {
   readonly issuers: readonly Issuer[]
   readonly maskFields: ReadonlySet<string>
   readonly rules: TenantRules
+  readonly delegations: Delegations
   /** By key hash. */
   readonly gateways: ReadonlyMap<string, KeyedGateway>
 }
@@ -77,6 +82,10 @@ export async function loadTenant(
       issuers: issuers.map(({ record }) => parseIssuer(record)),
       maskFields: new Set(row.mask_fields),
       rules: row.rules ?? {},
+      delegations: createDelegations(
+        await loadGrants(transaction, tenant),
+        await loadFederations(transaction, tenant),
+      ),
       gateways,
     }
   })
