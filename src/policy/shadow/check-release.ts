@@ -1,0 +1,71 @@
+import type { Release } from '#model/release.ts'
+import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
+import { agree, type Breathe, evaluatePart, inParts, matchingOrdinals, narrow } from './compare.ts'
+
+/** Why a release may use the compiled evaluator, or may not. */
+export type Verdict =
+  | { readonly kind: 'proven'; readonly compared: number }
+  | {
+      readonly kind: 'differs'
+      readonly query: Query
+      readonly part: readonly number[]
+      readonly reference: Evaluation | EngineFault
+      readonly compiled: Evaluation | EngineFault
+    }
+  /** The reference gave no answer, so nothing is proven. */
+  | { readonly kind: 'unproven'; readonly detail: string }
+
+/** Both evaluators. */
+export interface Engines {
+  readonly compiled: Evaluate
+  readonly reference: Evaluate
+}
+
+/**
+ * Compares both evaluators on `queries`, until the first difference.
+ * @param generated without a reference answer to one of these nothing is proven
+ * @param recorded those that the reference can not answer are passed over: callers can send such
+ * @param onCompared told the result of each comparison
+ */
+export async function checkRelease(
+  engines: Engines,
+  release: Release,
+  { generated, recorded }: { readonly generated: Iterable<Query>; readonly recorded: Iterable<Query> },
+  breathe: Breathe,
+  onCompared: (result: 'same' | 'different' | 'unanswered') => void = () => {},
+): Promise<Verdict> {
+  const narrowed = narrow(release)
+  let compared = 0
+  const check = async (query: Query): Promise<Exclude<Verdict, { kind: 'proven' }> | undefined> => {
+    for (const part of inParts(release, matchingOrdinals(release, query))) {
+      const reference = evaluatePart(engines.reference, narrowed, part, query)
+      await breathe()
+      const compiled = evaluatePart(engines.compiled, narrowed, part, query)
+      await breathe()
+      if ('kind' in reference) {
+        onCompared('unanswered')
+        return { kind: 'unproven', detail: reference.detail }
+      }
+      // A fault of the compiled evaluator is no wrong answer, but it is not the right one either.
+      if ('kind' in compiled || !agree(reference, compiled)) {
+        onCompared('different')
+        return { kind: 'differs', query, part, reference, compiled }
+      }
+      onCompared('same')
+      compared += 1
+    }
+    return undefined
+  }
+  for (const query of generated) {
+    const failed = await check(query)
+    if (failed !== undefined) return failed
+  }
+  for (const query of recorded) {
+    const failed = await check(query)
+    if (failed?.kind === 'differs') return failed
+  }
+  // INVARIANT: no comparison is no proof. Only a release without policies has nothing to compare.
+  if (compared === 0 && release.policyCount > 0)
+    return { kind: 'unproven', detail: 'no policy could be reached' }
+  return { kind: 'proven', compared }
+}

@@ -1,0 +1,124 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Release } from '#model/release.ts'
+import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
+
+/** Whether two answers are one: the same satisfied and the same errored policies. Faults are no answers. */
+export function agree(a: Evaluation, b: Evaluation): boolean {
+  return sameIds(a.satisfied, b.satisfied) && sameIds(a.errored, b.errored)
+}
+
+function sameIds(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i])
+}
+
+/** The policies whose scope a query matches. */
+export function matchingOrdinals(release: Release, query: Query): readonly number[] {
+  return release.matching({
+    principal: query.principal,
+    principalAncestors: query.entity(query.principal)?.ancestors ?? [],
+    action: query.action,
+    actionAncestors: query.actionAncestors,
+    resource: query.resource,
+    resourceAncestors: query.entity(query.resource)?.ancestors ?? [],
+  })
+}
+
+/** Gives other work the loop whenever a stretch of checking has used its time; checking takes a third of it at most. */
+export type Breathe = () => Promise<void> | undefined
+
+const STRETCH_MILLISECONDS = 2
+const PAUSE_MILLISECONDS = 4
+
+/** Starts a stretch of work. */
+export function createBreathe(): Breathe {
+  let startedAt = performance.now()
+  return () => {
+    if (performance.now() - startedAt < STRETCH_MILLISECONDS) return undefined
+    return pause(PAUSE_MILLISECONDS, undefined, { ref: false }).then(() => {
+      startedAt = performance.now()
+    })
+  }
+}
+
+/** A few policies are prepared at a time: cedar-wasm holds the loop while it parses, about 0.1 ms per KB. */
+const PART_POLICIES_MAX = 32
+const PART_CHARACTERS_MAX = 16_384
+
+/** The ordinals in parts that cedar-wasm prepares in a few milliseconds each. */
+export function* inParts(release: Release, ordinals: readonly number[]): Generator<readonly number[]> {
+  let part: number[] = []
+  let characters = 0
+  for (const ordinal of ordinals) {
+    const { length } = release.policy(ordinal).text
+    if (part.length > 0 && (part.length >= PART_POLICIES_MAX || characters + length > PART_CHARACTERS_MAX)) {
+      yield part
+      part = []
+      characters = 0
+    }
+    part.push(ordinal)
+    characters += length
+  }
+  if (part.length > 0) yield part
+}
+
+/** A release of which only the policies last chosen match. */
+export interface Narrowed {
+  readonly release: Release
+  choose(ordinals: readonly number[]): void
+}
+
+/** Policies do not know of each other, so a release can be evaluated in parts; `united` puts the answers together. */
+export function narrow(release: Release): Narrowed {
+  let chosen: readonly number[] = []
+  return {
+    release: { ...release, matching: () => chosen },
+    choose: (ordinals) => {
+      chosen = ordinals
+    },
+  }
+}
+
+/** One query on the policies `part` alone. */
+export function evaluatePart(
+  evaluate: Evaluate,
+  narrowed: Narrowed,
+  part: readonly number[],
+  query: Query,
+): Evaluation | EngineFault {
+  narrowed.choose(part)
+  const [answer] = evaluate(narrowed.release, [query])
+  return answer ?? { kind: 'engine', detail: 'the engine left a query unanswered' }
+}
+
+/** What the reference says to a query that was answered before, in parts, with time for others between them. */
+export async function referenceAnswer(
+  reference: Evaluate,
+  release: Release,
+  query: Query,
+  breathe: Breathe,
+): Promise<Evaluation | EngineFault> {
+  const narrowed = narrow(release)
+  const answers: Evaluation[] = []
+  for (const part of inParts(release, matchingOrdinals(release, query))) {
+    const answer = evaluatePart(reference, narrowed, part, query)
+    if ('kind' in answer) return answer
+    answers.push(answer)
+    await breathe()
+  }
+  return united(release, answers)
+}
+
+/** The answer of all parts together: with a satisfied forbid in any of them the forbids, else the permits. */
+function united(release: Release, answers: readonly Evaluation[]): Evaluation {
+  const satisfied = answers.flatMap((answer) => answer.satisfied)
+  const forbids = satisfied.filter((id) => release.find(id)?.effect === 'forbid')
+  return {
+    satisfied: (forbids.length > 0 ? forbids : satisfied).toSorted(byText),
+    errored: answers.flatMap((answer) => answer.errored).toSorted(byText),
+  }
+}
+
+function byText(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
