@@ -13,7 +13,11 @@ export interface WireListener {
   readonly listener: Listener
 }
 
-type Overrides = Partial<Omit<DecisionListenerParts, 'decider'>> & { readonly decider?: FakeDecider }
+type Overrides = Partial<Omit<DecisionListenerParts, 'decider'>> & {
+  readonly decider?: FakeDecider
+  /** For the Envoy listener. */
+  readonly isReady?: () => boolean
+}
 
 /** Starts the decision listener or the Envoy listener on a free port. */
 export async function startListener(
