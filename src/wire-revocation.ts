@@ -1,36 +1,52 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AdminStore } from '#admin/ports.ts'
 import type { FaultLines } from '#fault-lines.ts'
 import type { Metrics } from '#http/metrics.ts'
+import { createFetchJwks } from '#identity/jwks-fetch.ts'
+import { createKeySets } from '#identity/key-sets.ts'
 import { systemClock } from '#lib/clock.ts'
 import { faultText } from '#process-log.ts'
 import { type Breakers, createBreakers, type Trip } from '#revocation/breakers.ts'
 import { createRevocationEvents, type RevocationEvents } from '#revocation/events.ts'
+import { createReceiveSet, type ReceiveSet } from '#signals/receive.ts'
+import { createAdminStore } from '#store/admin-store.ts'
+import type { Database } from '#store/database.ts'
+import { createSignalStore } from '#store/signals.ts'
 
 /** What this server adds to the revocations of the database, and what it tells about them. */
 export interface WiredRevocation {
   readonly breakers: Breakers
   readonly events: RevocationEvents
+  readonly receiveSet: ReceiveSet
   /** Gives up telling the database of open breakers. */
   close(): void
 }
 
 const RETRY_MILLISECONDS = 1_000
 
-/** Breakers that open here and are written for the other servers, and the events that gateways follow. */
+/** Breakers that open here and are written for the other servers, events that gateways follow, and signals of others. */
 export function wireRevocation(
-  store: AdminStore,
-  metrics: Pick<Metrics, 'breakerTrip'>,
+  db: Database,
+  metrics: Pick<Metrics, 'breakerTrip' | 'keysFault'>,
   faults: FaultLines,
 ): WiredRevocation {
   const closing = new AbortController()
-  const breakerStore = store.by({ actor: 'breaker', role: 'owner', route: 'warder serve' })
+  const store = createAdminStore(db, { actor: 'breaker', role: 'owner', route: 'warder serve' })
+  const keys = createKeySets({
+    fetch: createFetchJwks(),
+    clock: systemClock,
+    onFault: (about, fault) => {
+      metrics.keysFault()
+      faults.report({ message: 'the keys of a signal stream could not be fetched', about, fault })
+    },
+  })
+
+  const receive = createReceiveSet({ store: createSignalStore(db), keys, clock: systemClock })
 
   async function tell({ tenant, agent, reason, expiresAt }: Trip): Promise<void> {
     while (systemClock() < expiresAt && !closing.signal.aborted) {
       try {
         const breaker = { kind: 'agent', mode: 'breaker', source: 'breaker' } as const
-        await breakerStore.revoke({ tenant, id: agent, reason, expiresAt, ...breaker })
+        await store.revoke({ tenant, id: agent, reason, expiresAt, ...breaker })
         return
       } catch (error) {
         faults.report({ message: 'an open breaker could not be stored', fault: faultText(error) })
@@ -47,6 +63,17 @@ export function wireRevocation(
       void tell(trip)
     }),
     events: createRevocationEvents(),
-    close: () => closing.abort(),
+    receiveSet: async (...push) => {
+      try {
+        return await receive(...push)
+      } catch (error) {
+        faults.report({ message: 'a security event could not be stored', fault: faultText(error) })
+        throw error
+      }
+    },
+    close: () => {
+      closing.abort()
+      keys.close()
+    },
   }
 }

@@ -1,0 +1,33 @@
+import type { TenantId } from '#model/ids.ts'
+import type { StreamRecord } from '#signals/stream.ts'
+import type { Page } from './ports.ts'
+
+/** A stream as administrators see it; what its transmitter proves itself with is shown only once, by `add`. */
+export interface StreamListing {
+  readonly stream: string
+  readonly tenant: TenantId
+  readonly name: string
+  readonly issuer: string
+  readonly audience: readonly string[]
+  readonly subject_issuers: readonly string[]
+  readonly wide: boolean
+  readonly created_at: string
+  readonly last_event_at: string | null
+  /** `enabled`, or what the transmitter said last. */
+  readonly status: string
+  readonly verified_state: string | null
+  readonly verified_at: string | null
+}
+
+/** Streams of security events. Each change and its audit row are one transaction. */
+export interface SignalAdminStore {
+  addStream(
+    tenant: TenantId,
+    name: string,
+    record: StreamRecord,
+    authorizationHash: string,
+  ): Promise<{ readonly stream: string } | 'exists' | 'tenant_unknown'>
+  removeStream(tenant: TenantId, name: string): Promise<'removed' | 'unknown'>
+  /** By name, of one tenant. */
+  listStreams(tenant: TenantId, page: Page): Promise<readonly StreamListing[]>
+}

@@ -1,0 +1,96 @@
+import type { SecurityEvent } from '#identity/set.ts'
+import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Dependency } from '#model/revocation.ts'
+import type { Json, JsonObject } from '#model/value.ts'
+import type { SignalStream } from './stream.ts'
+import { type Refusal, readSubject } from './subject.ts'
+
+/** What a received event does. */
+export type SignalEffect =
+  | { readonly do: 'revoke'; readonly target: Dependency; readonly issuedBefore?: EpochSeconds }
+  /** Takes back what the same stream has revoked for good. */
+  | { readonly do: 'enable'; readonly target: Dependency }
+  | { readonly do: 'verified'; readonly state: string | undefined }
+  | { readonly do: 'status'; readonly status: string }
+
+const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
+const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
+const SSF = 'https://schemas.openid.net/secevent/ssf/event-type/'
+
+/** How an event acts on its subject; an event of any other type is stored and does nothing. */
+type Action = 'end' | 'epoch' | 'disable' | 'enable' | 'credential' | 'decrease' | 'compliance'
+
+const ACTIONS: ReadonlyMap<string, Action> = new Map([
+  [`${CAEP}session-revoked`, 'end'],
+  [`${CAEP}token-claims-change`, 'end'],
+  [`${CAEP}credential-change`, 'credential'],
+  [`${CAEP}assurance-level-change`, 'decrease'],
+  [`${CAEP}device-compliance-change`, 'compliance'],
+  [`${RISC}account-disabled`, 'disable'],
+  [`${RISC}account-purged`, 'disable'],
+  [`${RISC}account-enabled`, 'enable'],
+  [`${RISC}account-credential-change-required`, 'epoch'],
+  [`${RISC}credential-compromise`, 'epoch'],
+  [`${RISC}identifier-changed`, 'epoch'],
+  [`${RISC}identifier-recycled`, 'epoch'],
+  [`${RISC}sessions-revoked`, 'epoch'],
+])
+
+/**
+ * What `event` does in the tenant of `stream`. An epoch lies at the event's own time, never in the future: whoever logs in
+ * again afterwards is good again.
+ */
+export function effectsOf(
+  event: SecurityEvent,
+  stream: SignalStream,
+  now: EpochMilliseconds,
+): Result<readonly SignalEffect[], Refusal> {
+  if (event.type === `${SSF}verification`) {
+    const { state } = event.payload
+    return success([{ do: 'verified', state: typeof state === 'string' ? state : undefined }])
+  }
+  if (event.type === `${SSF}stream-updated`)
+    return success([{ do: 'status', status: String(event.payload['status']).slice(0, 32) }])
+  const action = ACTIONS.get(event.type)
+  if (action === undefined || !applies(action, event.payload)) return success([])
+  const subject = readSubject(event.subject, stream)
+  if (!subject.ok) return subject
+  const { targets, isWide } = subject.value
+  if (isWide && !stream.wide)
+    return failed({
+      err: 'access_denied',
+      description: 'this stream may not stop more than one subject at once',
+    })
+  const epoch = epochOf(event, now)
+  const effects = targets.map((target) => effectOn(target, action, epoch))
+  return success([...effects, ...certificateEffects(action, event.payload)])
+}
+
+/** Whether the change that the event tells of is one for the worse. */
+function applies(action: Action, payload: JsonObject): boolean {
+  if (action === 'credential') return payload['change_type'] !== 'create'
+  if (action === 'decrease') return payload['change_direction'] !== 'increase'
+  if (action === 'compliance') return payload['current_status'] !== 'compliant'
+  return true
+}
+
+function effectOn(target: Dependency, action: Action, issuedBefore: EpochSeconds): SignalEffect {
+  if (action === 'enable') return { do: 'enable', target }
+  // A token or session that is over does not come back; a subject does, with new tokens, unless it was disabled.
+  const isForGood = action === 'disable' || target.kind === 'token' || target.kind === 'session'
+  return isForGood ? { do: 'revoke', target } : { do: 'revoke', target, issuedBefore }
+}
+
+function certificateEffects(action: Action, payload: JsonObject): readonly SignalEffect[] {
+  const { x509_issuer: issuer, x509_serial: serial } = payload
+  if (action !== 'credential' || typeof issuer !== 'string' || typeof serial !== 'string') return []
+  return [{ do: 'revoke', target: { kind: 'certificate', id: `${issuer}|${serial}` } }]
+}
+
+/** The second after the event: tokens of that very second are older. INVARIANT: never beyond the second after now. */
+function epochOf(event: SecurityEvent, now: EpochMilliseconds): EpochSeconds {
+  const told: Json | undefined = event.payload['event_timestamp']
+  const at = typeof told === 'number' && Number.isFinite(told) ? told : event.issuedAt
+  return (Math.min(Math.max(0, Math.floor(at)), toSeconds(now)) + 1) as EpochSeconds
+}

@@ -1,0 +1,69 @@
+import { hash, timingSafeEqual } from 'node:crypto'
+import type { KeySets } from '#identity/key-sets.ts'
+import { type SecurityEvent, verifySet } from '#identity/set.ts'
+import type { Clock } from '#lib/clock.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import { effectsOf, type SignalEffect } from './effects.ts'
+import type { SignalStream } from './stream.ts'
+
+/** A stream with what proves its transmitter. */
+export interface FoundStream extends SignalStream {
+  /** SHA-256 (hex) of the whole `Authorization` header. */
+  readonly authorizationHash: string
+}
+
+/** Streams and their events, durably. */
+export interface SignalStore {
+  findStream(id: string): Promise<FoundStream | undefined>
+  /** Stores the event and what it does, in one step; `known`: it was stored before, and nothing happened. */
+  apply(
+    stream: SignalStream,
+    event: SecurityEvent,
+    effects: readonly SignalEffect[],
+  ): Promise<'applied' | 'known'>
+}
+
+/** The error body of RFC 8935 section 2.4. */
+export interface PushFailure {
+  readonly err: string
+  readonly description: string
+}
+
+/** Takes one pushed event; resolves to success only once it is durable. Rejects when the database does not answer. */
+export type ReceiveSet = (
+  stream: string,
+  authorization: string | undefined,
+  text: string,
+) => Promise<Result<'applied' | 'known', PushFailure>>
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** An unknown stream is compared too, so that neither the answer nor its time tells whether there is one. */
+const NO_HASH = '0'.repeat(64)
+
+/** A receiver of pushed security events (RFC 8935). */
+export function createReceiveSet(parts: {
+  readonly store: SignalStore
+  readonly keys: KeySets
+  readonly clock: Clock
+}): ReceiveSet {
+  return async (id, authorization, text) => {
+    const stream = UUID.test(id) ? await parts.store.findStream(id) : undefined
+    const isKnown = isSame(hash('sha256', authorization ?? ''), stream?.authorizationHash ?? NO_HASH)
+    if (stream === undefined || !isKnown)
+      return failed({
+        err: 'authentication_failed',
+        description: 'there is no such stream for this transmitter',
+      })
+    const now = parts.clock()
+    const event = await verifySet(text, stream.tenant, stream.issuer, parts.keys, now)
+    if (!event.ok) return event
+    const effects = effectsOf(event.value, stream, now)
+    if (!effects.ok) return effects
+    return success(await parts.store.apply(stream, event.value, effects.value))
+  }
+}
+
+function isSame(given: string, kept: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(kept)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
