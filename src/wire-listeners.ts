@@ -13,6 +13,7 @@ import type { Decider } from '#model/decider.ts'
 import type { Engine } from '#policy/engine/engine.ts'
 import { faultText } from '#process-log.ts'
 import type { RevocationEvents } from '#revocation/events.ts'
+import type { ReceiveSet } from '#signals/receive.ts'
 import type { Database } from '#store/database.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import type { FeedParts, StateFeed } from '#store/state-feed.ts'
@@ -51,6 +52,7 @@ export interface Parts {
   readonly db: Database
   readonly metrics: Metrics
   readonly events: RevocationEvents
+  readonly receiveSet: ReceiveSet
 }
 
 /** Starts the listeners of this process; each is closed with what was opened, the admin listener last. */
@@ -111,7 +113,7 @@ export async function listen(
     }),
   )
   const decisions = await start('decisions', config.listen, (secure) =>
-    createDecisionListener({ ...checks, events: parts.events, tls: secure }),
+    createDecisionListener({ ...checks, events: parts.events, receiveSet: parts.receiveSet, tls: secure }),
   )
   return { addresses: { decisions, admin, extAuthz }, fronts }
 }

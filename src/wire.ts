@@ -87,7 +87,7 @@ async function open(
   opened.push(() => db.close())
   for (const warning of db.warnings) logger.warn(warning)
   const store = createAdminStore(db)
-  const { breakers, events, close: closeRevocation } = wireRevocation(store, metrics, faults)
+  const { breakers, events, receiveSet, close: closeRevocation } = wireRevocation(db, metrics, faults)
   opened.push(async () => closeRevocation())
   const demo =
     config.demo === 'on' && share.role !== 'front'
@@ -115,7 +115,7 @@ async function open(
   const around = { state: feed.state, writer: log.writer, proofs, breakers, metrics, faults, telemetry }
   const { decider, engine, caches, close } = await wireDecider(config, around)
   opened.push(async () => close())
-  const parts: Parts = { decider, feed, log, engine, store, db, metrics, events }
+  const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet }
   watch(config, parts, caches, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())

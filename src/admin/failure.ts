@@ -53,6 +53,9 @@ export type AdminFailureCode =
   | 'stream.invalid'
   | 'stream.exists'
   | 'stream.unknown'
+  | 'stream.invalid'
+  | 'stream.exists'
+  | 'stream.unknown'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {

@@ -10,6 +10,7 @@ import { addPolicyCommands } from './policy-commands.ts'
 import { addRegistryCommands } from './registry-commands.ts'
 import { addRevocationCommands } from './revocation-commands.ts'
 import { addServeCommand } from './serve-command.ts'
+import { addSignalCommands } from './signal-commands.ts'
 import { addStateCommands } from './state-commands.ts'
 import { addTenantCommands } from './tenant-commands.ts'
 import { addTokenCommands } from './token-commands.ts'
@@ -40,6 +41,7 @@ export function createProgram(options: CliOptions): Command {
   addGatewayCommands(program, context)
   addIssuerCommands(program, context)
   addRevocationCommands(program, context)
+  addSignalCommands(program, context)
   addLogsCommands(program, context)
   addTokenCommands(program, context)
   addAuditCommands(program, context)

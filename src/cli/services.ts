@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
+import type { SignalAdminStore } from '#admin/signal-ports.ts'
 import type { LogRow, QueryLog } from '#decision-log/port.ts'
 import type { AcknowledgedState } from '#store/acknowledge-state.ts'
 import type { LogCare } from '#store/log-care.ts'
@@ -11,6 +12,7 @@ import type { Output } from './output.ts'
 /** What commands do their work with while the database is open. */
 export interface Services extends LogCare {
   readonly store: AdminStore
+  readonly signals: SignalAdminStore
   /** Who the audit says it was. */
   readonly actor: AuditActor
   readonly log: QueryLog
@@ -44,13 +46,14 @@ export async function withDatabase<Outcome>(
 ): Promise<Outcome> {
   const settings = settingsOf(options)
   // Loaded only now: the driver and the migrations would slow down `--help` and the commands that need no database.
-  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults] = await Promise.all([
+  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults, streams] = await Promise.all([
     import('#store/database.ts'),
     import('#store/admin-store.ts'),
     import('#store/decisions.ts'),
     import('#store/log-care.ts'),
     import('#store/acknowledge-state.ts'),
     import('#store/faults.ts'),
+    import('#store/signals.ts'),
   ])
   const database = await openDatabase({
     url: settings.databaseUrl,
@@ -64,6 +67,7 @@ export async function withDatabase<Outcome>(
     const actor = commandActor(command)
     return await work({
       store: createAdminStore(database, actor),
+      signals: streams.createSignalAdminStore(database, actor),
       actor,
       log: logRows.createQueryLog(database),
       correction: (row) => logRows.findCorrection(database, row),

@@ -6,12 +6,14 @@ import { native } from '#gateways/native.ts'
 import { opa } from '#gateways/opa/opa.ts'
 import type { WireResponse } from '#gateways/wire.ts'
 import type { RevocationEvents } from '#revocation/events.ts'
+import type { ReceiveSet } from '#signals/receive.ts'
 import { type CheckParts, createCheck, httpError, type NamedDialect } from './check.ts'
 import { splitTarget } from './gateway-key.ts'
 import { openApiDocument } from './openapi.ts'
 import type { Listener } from './port.ts'
 import { createRevocationStreams, REVOCATION_STREAM } from './revocation-stream.ts'
 import { send } from './send.ts'
+import { createAnswerPush, SIGNALS_PREFIX } from './signals.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
 import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
@@ -44,6 +46,8 @@ export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticat
   readonly tls?: Tls | undefined
   /** Undefined: there is no stream of revocations. */
   readonly events?: RevocationEvents
+  /** Undefined: no security events are received. */
+  readonly receiveSet?: ReceiveSet
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -62,6 +66,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       parts.metrics.unauthenticated()
       unauthenticated.add()
     })
+  const answerPush = parts.receiveSet && createAnswerPush(parts.receiveSet)
   const documents = documentsOf(parts.publicUrl)
   const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
@@ -70,6 +75,8 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       const route = routeOf(path, target.key !== undefined)
       if (route !== undefined) void check(incoming, outgoing, route, target)
       else if (path === REVOCATION_STREAM && streams !== undefined) streams.open(incoming, outgoing, target)
+      else if (answerPush !== undefined && target.key === undefined && path.startsWith(SIGNALS_PREFIX))
+        void answerPush(incoming, outgoing, path)
       else answerDocument(incoming, outgoing, target.key === undefined ? documents.get(path) : undefined)
     },
     parts.limits,
