@@ -49,12 +49,9 @@ export const federations = warder.table(
   {
     id: uuid('id').primaryKey(),
     /** Where the agents may act, and where they belong. */
-    home: identifier('home')
-      .notNull()
-      .references(() => tenants.tenant),
-    foreignTenant: identifier('foreign_tenant')
-      .notNull()
-      .references(() => tenants.tenant),
+    // No references: whether the other tenant exists is not for the one that proposes to find out.
+    home: identifier('home').notNull(),
+    foreignTenant: identifier('foreign_tenant').notNull(),
     record: text('record').notNull(),
     homeSignature: text('home_signature'),
     foreignSignature: text('foreign_signature'),
