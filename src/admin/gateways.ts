@@ -1,10 +1,11 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
-import { ASSERTION_KINDS, type AssertionKind } from '#model/gateway.ts'
+import { ASSERTION_KINDS, type AssertionKind, type GatewaySettings } from '#model/gateway.ts'
 import { type GatewayId, parseTenantId } from '#model/ids.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
+import { changedSettings, type GatewaySettingsRequest, parseGatewaySettings } from './gateway-settings.ts'
 import { certificateKey, newGatewayKey } from './keys.ts'
 import type { AdminStore } from './ports.ts'
 
@@ -36,6 +37,7 @@ export interface GatewayRequest {
   readonly obligations: readonly string[] | undefined
   /** SHA-256 of the client certificate that it proves itself with, in place of a key; hex, with or without colons. */
   readonly certificateSha256?: string | undefined
+  readonly settings?: GatewaySettingsRequest
 }
 
 /** A gateway with its new key, which is shown this once. */
@@ -62,6 +64,8 @@ export async function addGateway(
   if (!obligations.ok) return obligations
   const proof = proofOf(request.certificateSha256)
   if (!proof.ok) return proof
+  const settings = parseGatewaySettings(request.settings ?? {})
+  if (!settings.ok) return settings
   const { key, hash, hint } = proof.value
   const added = await store.addGateway({
     name,
@@ -69,6 +73,7 @@ export async function addGateway(
     asserts: asserts.value,
     userOnly,
     obligations: obligations.value,
+    settings: changedSettings(null, settings.value),
     keyHash: hash,
     keyHint: hint,
   })
@@ -110,6 +115,30 @@ export async function rotateGateway(
   const until = (now + keepSeconds * 1000) as EpochMilliseconds
   const rotated = await store.rotateGateway(tenant, name, hash, hint, until)
   return rotated === 'unknown' ? failed(gatewayUnknown(name, tenant)) : success({ key, name, tenant })
+}
+
+/** Changes what a gateway is registered with and gives what counts from now on; recorded in the audit. */
+export async function setGateway(
+  store: AdminStore,
+  request: { readonly name: string; readonly tenant: string; readonly settings: GatewaySettingsRequest },
+): Promise<
+  Result<
+    {
+      readonly gateway: GatewayId
+      readonly name: string
+      readonly tenant: string
+      readonly settings: GatewaySettings
+    },
+    AdminFailure
+  >
+> {
+  const { name } = request
+  const tenant = parseTenantId(request.tenant)
+  const change = parseGatewaySettings(request.settings)
+  if (!change.ok) return change
+  const set = tenant === undefined ? 'unknown' : await store.setGateway(tenant, name, change.value)
+  if (set === 'unknown' || tenant === undefined) return failed(gatewayUnknown(name, request.tenant))
+  return success({ gateway: set.gateway, name, tenant, settings: set.settings })
 }
 
 /** Ends a gateway: all its keys stop working on every server. */

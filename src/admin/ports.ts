@@ -36,7 +36,8 @@ export interface NewGateway {
   readonly asserts: readonly AssertionKind[] | null
   readonly userOnly: boolean
   readonly obligations: readonly ObligationType[] | null
-  readonly settings: GatewaySettings | null
+  /** Default: none. */
+  readonly settings?: GatewaySettings | null
   /** SHA-256 of the key, or `x509-sha256:` and that of a client certificate. */
   readonly keyHash: string
   readonly keyHint: string

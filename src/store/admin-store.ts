@@ -1,5 +1,8 @@
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
+import type { Sealing } from '#admin/sealing.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
 import { addAdminToken, findAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts'
 import { changeAgent, findAgent, listAgents } from './agents.ts'
 import { createWriter, listAudit, recordAttempt } from './audit.ts'
@@ -22,12 +25,27 @@ import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
 
 const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serve' }
 
-/** Administration on the database: writes as the owner, reads as the runtime role. */
-export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): AdminStore {
+/** INVARIANT: no secret reaches the database in the clear. */
+function sealed(tenant: TenantId, issuer: Issuer, sealing: Sealing | undefined): Issuer {
+  if (issuer.introspection === undefined) return issuer
+  if (sealing === undefined) throw new Error('there is no key to seal the introspection secret with')
+  return sealing.sealIssuer(tenant, issuer)
+}
+
+/**
+ * Administration on the database: writes as the owner, reads as the runtime role.
+ *
+ * @param sealing for issuers with a secret; without it they can't be stored
+ */
+export function createAdminStore(
+  db: Database,
+  actor: AuditActor = SYSTEM,
+  sealing?: Sealing,
+): AdminStore {
   const { owner, sql } = db
   const writer = createWriter(owner, actor)
   return {
-    by: (other) => createAdminStore(db, other),
+    by: (other) => createAdminStore(db, other, sealing),
     recordAttempt: (attempt) => recordAttempt(owner, actor, attempt),
     listAudit: (filter, page) => listAudit(sql, filter, page),
     hasTenant: (tenant) => hasTenant(sql, tenant),
@@ -40,7 +58,7 @@ export function createAdminStore(db: Database, actor: AuditActor = SYSTEM): Admi
       rotateGateway(writer, tenant, name, { hash, hint, until }),
     setGateway: (tenant, name, change) => setGateway(writer, tenant, name, change),
     revokeGateway: (tenant, name) => revokeGateway(writer, tenant, name),
-    putIssuer: (tenant, issuer) => putIssuer(writer, tenant, issuer),
+    putIssuer: (tenant, issuer) => putIssuer(writer, tenant, sealed(tenant, issuer, sealing)),
     removeIssuer: (tenant, issuer) => removeIssuer(writer, tenant, issuer),
     listIssuers: (tenant, page) => listIssuers(sql, tenant, page),
     putEntities: (tenant, entities, onProgress) => putEntities(writer, tenant, entities, onProgress),

@@ -1,6 +1,9 @@
+import { changedSettings, type GatewaySettingsChange } from '#admin/gateway-settings.ts'
 import type { AdminStore, GatewayListing, NewGateway, Page } from '#admin/ports.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { GatewaySettings } from '#model/gateway.ts'
 import type { GatewayId, TenantId } from '#model/ids.ts'
+import type { JsonObject } from '#model/value.ts'
 import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Sql } from './connections.ts'
@@ -10,9 +13,9 @@ import { instantText, limitOf } from './rows.ts'
 export async function addGateway(writer: Writer, gateway: NewGateway): ReturnType<AdminStore['addGateway']> {
   return await changeTenant(writer, gateway.tenant, async (transaction, _version, keep) => {
     const [added] = await transaction<{ id: GatewayId }[]>`
-      insert into gateways (tenant, name, asserts, user_only, obligations)
+      insert into gateways (tenant, name, asserts, user_only, obligations, settings)
       values (${gateway.tenant}, ${gateway.name}, ${json(gateway.asserts)}::text::json, ${gateway.userOnly},
-        ${json(gateway.obligations)}::text::json)
+        ${json(gateway.obligations)}::text::json, ${json(gateway.settings ?? null)}::text::json)
       on conflict (tenant, name) do nothing returning id`
     if (added === undefined) {
       keep()
@@ -25,14 +28,20 @@ export async function addGateway(writer: Writer, gateway: NewGateway): ReturnTyp
       keep()
       return 'key_taken' as const
     }
-    const { tenant, name, asserts, userOnly, obligations, keyHint } = gateway
-    const after = { gateway: added.id, asserts, user_only: userOnly, obligations, key_hints: [keyHint] }
+    const { tenant, name, asserts, userOnly, obligations, settings = null, keyHint } = gateway
+    const facts = { asserts, user_only: userOnly, obligations, settings: shown(settings) }
+    const after = { gateway: added.id, ...facts, key_hints: [keyHint] }
     await writer.record(transaction, { tenant, target: name, before: null, after })
     return added.id
   })
 }
 
-function json(value: readonly string[] | null): string | null {
+/** Settings as the audit keeps them. */
+function shown(settings: GatewaySettings | null): JsonObject | null {
+  return settings === null ? null : { ...settings }
+}
+
+function json(value: readonly string[] | GatewaySettings | null): string | null {
   return value === null ? null : JSON.stringify(value)
 }
 
@@ -53,7 +62,7 @@ export async function listGateways(
       ? sql`(g.tenant, g.name) > (${after.slice(0, Math.max(slash, 0))}, ${after.slice(slash + 1)})`
       : sql`g.tenant = ${tenant} and g.name > ${after}`
   return await sql<GatewayListing[]>`
-    select g.id, g.name, g.tenant, g.asserts, g.user_only, g.obligations,
+    select g.id, g.name, g.tenant, g.asserts, g.user_only, g.obligations, g.settings,
       coalesce((select json_agg(k.hint order by k.created_at) from gateway_keys k
         where k.tenant = g.tenant and k.gateway = g.id and k.revoked_at is null
           and (k.expires_at is null or k.expires_at > now())), '[]'::json) as key_hints,
@@ -85,6 +94,39 @@ export async function rotateGateway(
     const after = { gateway: found.id, key_hint: key.hint, older_keys_until: until }
     await writer.record(transaction, { tenant, target: name, before: { gateway: found.id }, after })
     return 'rotated' as const
+  })
+  return outcome === 'tenant_unknown' ? 'unknown' : outcome
+}
+
+/** Changes settings; the same ones again are no change. */
+export async function setGateway(
+  writer: Writer,
+  tenant: TenantId,
+  name: string,
+  change: GatewaySettingsChange,
+): ReturnType<AdminStore['setGateway']> {
+  const outcome = await changeTenant(writer, tenant, async (transaction, _version, keep) => {
+    const [found] = await transaction<{ id: GatewayId; settings: GatewaySettings | null }[]>`
+      select id, settings from gateways where tenant = ${tenant} and name = ${name} and revoked_at is null`
+    if (found === undefined) {
+      keep()
+      return 'unknown' as const
+    }
+    const settings = changedSettings(found.settings, change)
+    if (json(settings) === json(found.settings)) keep()
+    else {
+      await transaction`
+        update gateways set settings = ${json(settings)}::text::json
+        where tenant = ${tenant} and name = ${name} and revoked_at is null`
+      const [before, after] = [shown(found.settings), shown(settings)]
+      await writer.record(transaction, {
+        tenant,
+        target: name,
+        before: { settings: before },
+        after: { settings: after },
+      })
+    }
+    return { gateway: found.id, settings: settings ?? {} }
   })
   return outcome === 'tenant_unknown' ? 'unknown' : outcome
 }

@@ -61,6 +61,54 @@ describe('tenants', () => {
   })
 })
 
+describe('settings of a gateway', () => {
+  test('settings are given with the gateway or later, and `none` removes one', async () => {
+    const url = [
+      '--external-url',
+      'https://api.example.com',
+      '--external-host',
+      'b.example',
+      '--external-host',
+      'c.example',
+    ]
+    await json('gateway', 'add', 'bound', '--tenant', 'acme', ...url)
+    const set = ['gateway', 'set', 'bound', '--tenant', 'acme'] as const
+    const settings = { externalUrl: 'https://api.example.com', externalHosts: ['b.example', 'c.example'] }
+    const more = {
+      certificateSource: 'nginx',
+      audience: ['a', 'b'],
+      resourceMetadata: 'https://api.example.com/m',
+    }
+    const flags = ['--certificate-source', 'nginx', '--audience', 'a', '--audience', 'b']
+    const metadata = ['--resource-metadata', 'https://api.example.com/m']
+    expect(await json(...set, ...flags, ...metadata)).toMatchObject({ settings: { ...settings, ...more } })
+    const none = ['--external-host', 'none', '--certificate-source', 'none', '--audience', 'none']
+    expect(await json(...set, ...none)).toMatchObject({
+      settings: { externalUrl: settings.externalUrl, resourceMetadata: more.resourceMetadata },
+    })
+    expect(await errorOf(3, 'gateway', 'set', 'nobody', '--tenant', 'acme')).toMatchObject({
+      code: 'gateway.unknown',
+    })
+    await json('gateway', 'revoke', 'bound', '--tenant', 'acme')
+  })
+
+  test.each([
+    ['--external-url', 'http://api.example.com'],
+    ['--external-url', 'https://user@api.example.com'],
+    ['--external-url', 'https://api.example.com/?x=1'],
+    ['--external-url', 'api.example.com'],
+    ['--external-host', 'https://api.example.com'],
+    ['--external-host', 'a b'],
+    ['--certificate-source', 'header'],
+    ['--audience', ''],
+    ['--resource-metadata', 'x'],
+  ])('%s %j is refused', async (...flags) => {
+    expect(await errorOf(1, 'gateway', 'add', 'x', '--tenant', 'acme', ...flags)).toMatchObject({
+      code: 'gateway.invalid',
+    })
+  })
+})
+
 describe('gateways', () => {
   test('a new key is shown once; the database keeps its hash and a hint', async () => {
     const added = await json('gateway', 'add', 'edge', '--tenant', 'acme', '--assert', 'context,identity')

@@ -128,11 +128,37 @@ export function adminStoreContract(open: () => Promise<AdminStoreSubject>): void
           asserts: ['identity', 'context'],
           user_only: true,
           obligations: ['step_up'],
+          settings: null,
           key_hints: ['wk_ab'],
           created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
           revoked_at: null,
         },
       ])
+    })
+
+    test('settings change member by member, null removes, and each change is in the audit', async () => {
+      const id = await tenant()
+      const settings = { externalUrl: 'https://a.example' }
+      const gateway = await store.addGateway({ ...newGateway(id, 'edge'), settings })
+      const more = { certificateSource: 'xfcc', audience: ['x'] } as const
+      expect(await store.setGateway(id, 'edge', more)).toEqual({
+        gateway,
+        settings: { ...settings, ...more },
+      })
+      expect((await store.listGateways(id, { limit: 1 }))[0]?.settings).toEqual({ ...settings, ...more })
+      await store.setGateway(id, 'edge', { externalUrl: null })
+      await store.setGateway(id, 'edge', { externalUrl: null })
+      const rows = await store.listAudit({ tenants: [id] }, { limit: 10 })
+      expect(rows.map(({ after }) => after).slice(0, 2)).toEqual([
+        { settings: more },
+        { settings: { ...settings, ...more } },
+      ])
+      expect(rows[0]?.before).toEqual({ settings: { ...settings, ...more } })
+      await store.setGateway(id, 'edge', { certificateSource: null, audience: null })
+      expect((await store.listGateways(id, { limit: 1 }))[0]?.settings).toBeNull()
+      await store.revokeGateway(id, 'edge')
+      expect(await store.setGateway(id, 'edge', more)).toBe('unknown')
+      expect(await store.setGateway(newTenant(), 'edge', more)).toBe('unknown')
     })
 
     test('rotation keeps the old key until its end, and shows both hints', async () => {

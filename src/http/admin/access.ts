@@ -20,6 +20,7 @@ export const ACCESS = {
   'PATCH /v1/tenants/{tenant}': { role: 'admin' },
   'GET /v1/tenants/{tenant}/gateways': { role: 'viewer' },
   'POST /v1/tenants/{tenant}/gateways': { role: 'operator' },
+  'PATCH /v1/tenants/{tenant}/gateways/{name}': { role: 'operator' },
   'POST /v1/tenants/{tenant}/gateways/{name}/rotate': { role: 'operator' },
   'POST /v1/tenants/{tenant}/gateways/{name}/revoke': { role: 'operator' },
   'GET /v1/tenants/{tenant}/issuers': { role: 'viewer' },
