@@ -53,9 +53,6 @@ export type AdminFailureCode =
   | 'stream.invalid'
   | 'stream.exists'
   | 'stream.unknown'
-  | 'stream.invalid'
-  | 'stream.exists'
-  | 'stream.unknown'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {
