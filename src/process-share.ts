@@ -26,13 +26,16 @@ export function shareOf(config: Config, logger: Logger): ProcessShare {
       })
     }
   })
-  const serving = (server: RunningServer): void => {
-    process.on('SIGHUP', () => void server.reload())
-    process.on('SIGUSR2', () => {
-      server.restart().catch((error: unknown) => {
-        logger.error({ fault: error instanceof Error ? error.message : '' }, 'a worker could not be replaced')
-      })
+  // From the start: what these two do without a listener is to end the process.
+  let running: RunningServer | undefined
+  process.on('SIGHUP', () => void running?.reload())
+  process.on('SIGUSR2', () => {
+    running?.restart().catch((error: unknown) => {
+      logger.error({ fault: error instanceof Error ? error.message : '' }, 'a worker could not be replaced')
     })
+  })
+  const serving = (server: RunningServer): void => {
+    running = server
   }
   const graceMilliseconds = config.shutdownGraceSeconds * 1000
   const share: Share =

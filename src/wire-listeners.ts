@@ -55,6 +55,9 @@ export interface Parts {
   readonly receiveSet: ReceiveSet
 }
 
+/** A front that is replaced has successors: nothing is lost by taking requests a little longer. */
+const LAME_DUCK_MILLISECONDS = 1_000
+
 /** Starts the listeners of this process; each is closed with what was opened, the admin listener last. */
 export async function listen(
   config: Config,
@@ -72,6 +75,7 @@ export async function listen(
       ...DEFAULT_LIMITS,
       bodyBytesMax: config.bodyBytesMax,
       requestsInFlightMax: Math.ceil(config.requestsInFlightMax / config.workers),
+      ...(share.role === 'front' && { lameDuckMilliseconds: LAME_DUCK_MILLISECONDS }),
     },
     onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
     // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
@@ -136,10 +140,11 @@ function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
 function adminParts(
   config: Config,
   logger: Logger,
-  { feed, log, engine, store, db }: Parts,
+  { feed, log, engine, store, db, share }: Parts & { readonly share: Share },
   fronts: () => Fronts | undefined,
 ): Omit<AdminListenerParts, 'metrics'> {
-  const ready = (): Readiness => readiness(config, feed, log, engine, fronts())
+  const ready = (): Readiness =>
+    readiness(config, feed, log, engine, share.role === 'keeper' ? [workersCheck(fronts())] : [])
   return {
     readiness: ready,
     store,
@@ -162,7 +167,7 @@ function readiness(
   feed: StateFeed,
   log: OpenLog,
   engine: Engine,
-  fronts?: Fronts,
+  kept: Readiness['checks'] = [],
 ): Readiness {
   const ageSeconds = feed.state.ageMilliseconds() / 1000
   const rolledBack = feed.state.rolledBack()
@@ -181,13 +186,13 @@ function readiness(
         : 'the database is not older than it was',
     },
     { name: 'log', ok: log.isHealthy(), detail: `${log.writer.stats().queued} rows wait` },
-    ...(config.workers > 1 && fronts !== undefined ? [workersCheck(fronts)] : []),
+    ...kept,
   ]
   return { ready: checks.every(({ ok }) => ok), checks }
 }
 
 /** One that is replaced is no reason to send the traffic elsewhere; none at all is. */
-function workersCheck(fronts: Fronts): Readiness['checks'][number] {
-  const { now, wanted } = fronts.serving()
+function workersCheck(fronts: Fronts | undefined): Readiness['checks'][number] {
+  const { now, wanted } = fronts?.serving() ?? { now: 0, wanted: 'all' }
   return { name: 'workers', ok: now > 0, detail: `${now} of ${wanted} processes decide` }
 }

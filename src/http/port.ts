@@ -17,6 +17,11 @@ export interface ListenerLimits {
   readonly requestTimeoutMilliseconds: number
   /** How long an idle connection stays open. 65,000 by default: longer than the usual gateway keeps it. */
   readonly keepAliveTimeoutMilliseconds: number
+  /**
+   * How long a listener that is to stop still takes requests, each the last on its connection: a kept connection that is cut
+   * while a client writes on it loses that request. 0 by default.
+   */
+  readonly lameDuckMilliseconds?: number
 }
 
 /** Default bounds. */

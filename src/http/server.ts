@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Http2Side, tellProtocol } from './h2.ts'
 import type { Listener, ListenerLimits } from './port.ts'
 import type { Tls } from './tls.ts'
@@ -67,9 +68,11 @@ export function createHttpListener(
           resolve({ host, port: typeof address === 'object' && address !== null ? address.port : port })
         })
       }),
-    close: (graceMilliseconds) =>
-      new Promise((resolve) => {
-        isDraining = true
+    async close(graceMilliseconds) {
+      isDraining = true
+      const { lameDuckMilliseconds = 0 } = limits
+      if (lameDuckMilliseconds > 0) await sleep(lameDuckMilliseconds)
+      await new Promise<void>((resolve) => {
         const cut = setTimeout(() => {
           server.closeAllConnections()
           http2?.destroy()
@@ -84,7 +87,8 @@ export function createHttpListener(
           resolve()
         })
         server.closeIdleConnections()
-      }),
+      })
+    },
   }
 }
 
