@@ -14,6 +14,7 @@ export interface Sink {
 export interface CliSettings {
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
+  readonly secretKeyFile: string | undefined
   readonly adminListen: { readonly host: string; readonly port: number }
   readonly tlsCertificate: string | undefined
   readonly tlsListeners: readonly string[]

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
+import { openSealing } from '#admin/sealing.ts'
 import type { SignalAdminStore } from '#admin/signal-ports.ts'
 import type { LogRow, QueryLog } from '#decision-log/port.ts'
 import type { AcknowledgedState } from '#store/acknowledge-state.ts'
@@ -46,15 +47,16 @@ export async function withDatabase<Outcome>(
 ): Promise<Outcome> {
   const settings = settingsOf(options)
   // Loaded only now: the driver and the migrations would slow down `--help` and the commands that need no database.
-  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults, streams] = await Promise.all([
-    import('#store/database.ts'),
-    import('#store/admin-store.ts'),
-    import('#store/decisions.ts'),
-    import('#store/log-care.ts'),
-    import('#store/acknowledge-state.ts'),
-    import('#store/faults.ts'),
-    import('#store/signals.ts'),
-  ])
+  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults, streams] =
+    await Promise.all([
+      import('#store/database.ts'),
+      import('#store/admin-store.ts'),
+      import('#store/decisions.ts'),
+      import('#store/log-care.ts'),
+      import('#store/acknowledge-state.ts'),
+      import('#store/faults.ts'),
+      import('#store/signals.ts'),
+    ])
   const database = await openDatabase({
     url: settings.databaseUrl,
     dataDir: settings.dataDirectory,
@@ -66,7 +68,9 @@ export async function withDatabase<Outcome>(
   try {
     const actor = commandActor(command)
     return await work({
-      store: createAdminStore(database, actor),
+      store: createAdminStore(database, actor, () =>
+        openSealing(settings.dataDirectory, settings.secretKeyFile),
+      ),
       signals: streams.createSignalAdminStore(database, actor),
       actor,
       log: logRows.createQueryLog(database),

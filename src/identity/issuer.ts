@@ -43,6 +43,7 @@ const FIELDS = [
   'age_seconds_max',
 ]
 const CLAIMS = ['tenant', 'tenant_value', 'agent', 'user', 'actor', 'scope', 'id', 'session']
+const SECRET_CHARACTERS_MAX = 16_384
 const CLAIM_TYPES: readonly string[] = ['string', 'number', 'boolean', 'strings', 'object']
 const AUTHENTICATIONS: readonly string[] = ['private_key_jwt', 'client_secret_basic', 'tls_client_auth']
 
@@ -211,7 +212,7 @@ function readIntrospection(value: unknown, report: Report): Introspection | unde
   const inside: Report = (path, message) => report(`introspection.${path}`, message)
   const url = readUrl(value['url'], 'introspection.url', report)
   const clientId = readText(value['client_id'], 'introspection.client_id', report)
-  const secret = readText(value['secret'], 'introspection.secret', report)
+  const secret = readSecret(value['secret'], inside)
   const authentication = value['authentication'] ?? 'private_key_jwt'
   if (!isAuthentication(authentication))
     return report('introspection.authentication', `must be one of ${AUTHENTICATIONS.join(', ')}`)
@@ -219,6 +220,14 @@ function readIntrospection(value: unknown, report: Report): Introspection | unde
   const signed = readFlag(value, 'signed', inside)
   if (url === undefined || clientId === undefined || secret === undefined) return undefined
   return { url, clientId, authentication, secret, cacheSecondsMax, signed }
+}
+
+/** Text, or a private JWK as JSON. INVARIANT: a problem never repeats it. */
+function readSecret(value: unknown, report: Report): string | undefined {
+  const text = isFields(value) ? JSON.stringify(value) : value
+  return typeof text === 'string' && text !== '' && text.length <= SECRET_CHARACTERS_MAX
+    ? text
+    : report('secret', 'is required: a private JWK, a client secret, or PEM text with key and certificate')
 }
 
 function isAuthentication(value: unknown): value is Introspection['authentication'] {

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { compactVerify } from 'jose'
 import { type EpochMilliseconds, toSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { TenantState } from '#model/state.ts'
+import type { Introspect } from './introspect.ts'
 import { type ParsedJwt, parseJwt } from './jwt-format.ts'
 import type { KeySets } from './key-sets.ts'
+import { verifyText } from './signature.ts'
 import { spiffeDomainOf } from './spiffe-id.ts'
 import { stop } from './stop.ts'
 import { createTokenCache, type TokenCache } from './token-cache.ts'
@@ -22,9 +23,16 @@ export type VerifyToken = (
 /**
  * A verifier of JWT access tokens in the order of RFC 9068 section 4, stricter where RFC 8725 advises it. Verified tokens
  * are cached; dates, keys and issuer configuration are checked again for each use.
+ *
+ * @param introspect asks about opaque tokens. Undefined: they are malformed JWTs.
  */
-export function createVerifyToken(keys: KeySets, cache: TokenCache = createTokenCache()): VerifyToken {
+export function createVerifyToken(
+  keys: KeySets,
+  cache: TokenCache = createTokenCache(),
+  introspect?: Introspect,
+): VerifyToken {
   return async (token, tenant, now) => {
+    if (introspect !== undefined && isOpaque(token, tenant)) return await introspect(token, tenant, now)
     const second = toSeconds(now)
     const generation = (issuer: Issuer) => keys.generation(tenant.id, issuer)
     const known = cache.get(tenant.id, token, second, generation, tenant.issuers)
@@ -37,13 +45,21 @@ export function createVerifyToken(keys: KeySets, cache: TokenCache = createToken
     if (!issuer.ok) return issuer
     const objection = objectionToHeader(jwt, issuer.value)
     if (objection !== undefined) return failed(objection)
-    const signed = await verifySignature(jwt, tenant, issuer.value, keys)
+    const signed = await verifyText(jwt, tenant.id, issuer.value, keys)
     if (!signed.ok) return signed
     const source = { typ: jwt.typ, keyId: jwt.kid, fingerprint: fingerprintOf(token) }
     const claims = judgeClaims(jwt.payload, issuer.value, source, second)
     if (claims.ok) cache.put(tenant.id, token, claims.value, issuer.value, signed.value)
     return claims
   }
+}
+
+/**
+ * INVARIANT: what looks like a JWT is judged as one, however broken. An issuer that forgives a broken one must not decide here.
+ */
+function isOpaque(token: string, { issuers }: TenantState): boolean {
+  const looksLikeJwt = token.trimStart().startsWith('eyJ') || token.split('.').length === 3
+  return !looksLikeJwt && issuers.some((each) => each.introspection !== undefined)
 }
 
 /**
@@ -71,29 +87,6 @@ function objectionToHeader(jwt: ParsedJwt, issuer: Issuer): Stop | undefined {
   if (issuer.profile === 'spiffe' && Object.keys(jwt.header).some((name) => !SVID_HEADER.includes(name)))
     return stop('token.malformed', 'the header has a member that a JWT-SVID can not have')
   return undefined
-}
-
-/** Gives the generation of the keys that verified the signature. */
-async function verifySignature(
-  jwt: ParsedJwt,
-  tenant: TenantState,
-  issuer: Issuer,
-  keys: KeySets,
-): Promise<Result<number, Stop>> {
-  let current = await keys.load(tenant.id, issuer)
-  let key = await current?.set.find(jwt.kid, jwt.alg)
-  if (key === undefined && current !== undefined) {
-    current = await keys.reload(tenant.id, issuer)
-    key = await current?.set.find(jwt.kid, jwt.alg)
-  }
-  if (current === undefined) return failed(stop('token.keys_unavailable'))
-  if (key === undefined) return failed(stop('token.key_unknown'))
-  try {
-    await compactVerify(jwt.text, key, { algorithms: [jwt.alg] })
-  } catch {
-    return failed(stop('token.signature'))
-  }
-  return success(current.generation)
 }
 
 /** Of the signing input: a token keeps it when only its signature is another valid one (ECDSA has two for each content). */

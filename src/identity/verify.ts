@@ -6,6 +6,7 @@ import type { TenantState } from '#model/state.ts'
 import { identityFromClaims } from './asserted.ts'
 import { mayAssert } from './assertion.ts'
 import { mapClaims } from './claims.ts'
+import type { Introspect } from './introspect.ts'
 import { createVerifyToken, type VerifyToken } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
 import { type NamedParties, readNamedParties } from './named.ts'
@@ -32,8 +33,10 @@ export function createVerify(parts: {
   readonly cache?: TokenCache
   /** Undefined: a token that is bound to a key denies. */
   readonly proofs?: ProofStep
+  /** Undefined: opaque tokens deny. */
+  readonly introspect?: Introspect
 }): Verify {
-  const verifyToken = createVerifyToken(parts.keys, parts.cache)
+  const verifyToken = createVerifyToken(parts.keys, parts.cache, parts.introspect)
   return async (request, gateway, tenant) => {
     const objection =
       objectionToTenant(request, gateway, tenant) ??

@@ -42,12 +42,12 @@ export interface ClaimMapping {
   readonly session?: string
 }
 
-/** How opaque tokens are asked about (RFC 7662). Secrets are kept apart, under `secret` names. */
+/** How opaque tokens are asked about (RFC 7662). */
 export interface Introspection {
   readonly url: string
   readonly clientId: string
   readonly authentication: 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth'
-  /** Name of the stored secret: a private JWK, a client secret, or a PEM file with key and certificate. */
+  /** A private JWK, a client secret, or PEM text with key and certificate; sealed wherever it is stored. */
   readonly secret: string
   /** Longest reuse of a positive answer. 0 to 60, default 30. */
   readonly cacheSecondsMax: number

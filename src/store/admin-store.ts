@@ -1,6 +1,6 @@
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
-import type { Sealing } from '#admin/sealing.ts'
+import type { OpenSealing } from '#admin/sealing.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import { addAdminToken, findAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts'
@@ -26,10 +26,10 @@ import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
 const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serve' }
 
 /** INVARIANT: no secret reaches the database in the clear. */
-function sealed(tenant: TenantId, issuer: Issuer, sealing: Sealing | undefined): Issuer {
+async function sealed(tenant: TenantId, issuer: Issuer, sealing: OpenSealing | undefined): Promise<Issuer> {
   if (issuer.introspection === undefined) return issuer
   if (sealing === undefined) throw new Error('there is no key to seal the introspection secret with')
-  return sealing.sealIssuer(tenant, issuer)
+  return (await sealing()).sealIssuer(tenant, issuer)
 }
 
 /**
@@ -40,7 +40,7 @@ function sealed(tenant: TenantId, issuer: Issuer, sealing: Sealing | undefined):
 export function createAdminStore(
   db: Database,
   actor: AuditActor = SYSTEM,
-  sealing?: Sealing,
+  sealing?: OpenSealing,
 ): AdminStore {
   const { owner, sql } = db
   const writer = createWriter(owner, actor)
@@ -58,7 +58,7 @@ export function createAdminStore(
       rotateGateway(writer, tenant, name, { hash, hint, until }),
     setGateway: (tenant, name, change) => setGateway(writer, tenant, name, change),
     revokeGateway: (tenant, name) => revokeGateway(writer, tenant, name),
-    putIssuer: (tenant, issuer) => putIssuer(writer, tenant, sealed(tenant, issuer, sealing)),
+    putIssuer: async (tenant, issuer) => putIssuer(writer, tenant, await sealed(tenant, issuer, sealing)),
     removeIssuer: (tenant, issuer) => removeIssuer(writer, tenant, issuer),
     listIssuers: (tenant, page) => listIssuers(sql, tenant, page),
     putEntities: (tenant, entities, onProgress) => putEntities(writer, tenant, entities, onProgress),

@@ -19,7 +19,8 @@ export async function putIssuer(
     await transaction`
       insert into issuers (tenant, issuer, record) values (${tenant}, ${issuer.issuer}, ${after}::text::json)
       on conflict (tenant, issuer) do update set record = excluded.record, updated_at = now()`
-    await writer.record(transaction, { tenant, target: issuer.issuer, before, after: JSON.parse(after) })
+    const told = JSON.parse(JSON.stringify(withoutSecret(issuer)))
+    await writer.record(transaction, { tenant, target: issuer.issuer, before, after: told })
     return 'stored' as const
   })
 }
@@ -44,9 +45,9 @@ export async function removeIssuer(
 }
 
 async function recordOf(transaction: Transaction, tenant: TenantId, issuer: string): Promise<Json> {
-  const [row] = await transaction<{ record: Json }[]>`
+  const [row] = await transaction<{ record: Issuer }[]>`
     select record from issuers where tenant = ${tenant} and issuer = ${issuer}`
-  return row?.record ?? null
+  return row === undefined ? null : JSON.parse(JSON.stringify(withoutSecret(row.record)))
 }
 
 /** Issuers of `tenant` by their `issuer` value. */
@@ -54,7 +55,15 @@ export async function listIssuers(sql: Sql, tenant: TenantId, page: Page): Promi
   const rows = await sql<{ record: Issuer }[]>`
     select record from issuers where tenant = ${tenant} and issuer > ${page.after ?? ''}
     order by issuer limit ${limitOf(page)}`
-  return rows.map((row) => parseIssuer(row.record))
+  return rows.map((row) => withoutSecret(parseIssuer(row.record)))
+}
+
+/** INVARIANT: a sealed secret leaves the database for the servers that use it only. */
+function withoutSecret(issuer: Issuer): Issuer {
+  const { introspection } = issuer
+  return introspection === undefined
+    ? issuer
+    : { ...issuer, introspection: { ...introspection, secret: 'sealed' } }
 }
 
 /** An issuer as stored: members that JSON left out are undefined again. */
