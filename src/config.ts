@@ -20,6 +20,7 @@ export type ListenerName = 'decisions' | 'admin' | 'ext_authz'
 export interface Config {
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
+  readonly engine: 'compiled' | 'wasm' | 'both'
   readonly logMode: 'require' | 'buffer'
   readonly logOverflow: 'deny' | 'shed'
   readonly logQueueMax: number
@@ -84,6 +85,13 @@ export const SETTINGS: readonly Setting[] = [
     path,
     './data',
     'Folder of the embedded database and of local credentials. Must be readable by the operator only.',
+  ),
+  setting(
+    'WARDER_ENGINE',
+    'engine',
+    oneOf('compiled', 'wasm', 'both'),
+    'compiled',
+    'What evaluates policies. `compiled`: the fast evaluator for releases that were proven against cedar-wasm, cedar-wasm for the others. `wasm`: cedar-wasm alone. `both`: each decision by both, and a deny where they disagree.',
   ),
   setting(
     'WARDER_LOG_MODE',
@@ -269,21 +277,4 @@ function unknownVariables(env: Record<string, string | undefined>): readonly Con
       const help = near === undefined ? 'docs/configuration.md lists all settings' : `did you mean ${near}?`
       return { variable, message: 'is not a setting', help }
     })
-}
-
-/** The text of docs/configuration.md, made from the table. */
-export function renderConfiguration(): string {
-  const sections = SETTINGS.map((entry) => {
-    const initial = entry.fallback === undefined ? 'unset' : `\`${entry.fallback}\``
-    const secret = entry.secret ? ' · secret, never shown or logged' : ''
-    return `## ${entry.variable}\n${entry.about}\n\n${entry.accepts} · default ${initial}${secret}\n`
-  })
-  return `# Configuration
-Warder reads environment variables, once, at start. It reports every problem together and does not start with one: a value
-out of range, an unknown \`WARDER_*\` variable, or an unsafe combination (an admin listener beyond loopback without TLS, two
-listeners on one address, polling too slow for the freshness bound). An empty variable counts as unset.
-
-The standard \`OTEL_*\` variables send traces and the process log to a collector: see [operations.md](operations.md#traces-and-logs-over-otlp).
-
-${sections.join('\n')}`
 }

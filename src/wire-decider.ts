@@ -15,20 +15,20 @@ import { systemClock } from '#lib/clock.ts'
 import { type ObserveTime, timed, timedAsync } from '#lib/timed.ts'
 import type { Decider } from '#model/decider.ts'
 import type { State } from '#model/state.ts'
-import { createEngine, type Engine } from '#policy/engine/engine.ts'
-import { createEvaluate } from '#policy/engine/evaluate.ts'
-import { createMemo } from '#policy/engine/memo.ts'
-import { createSlots } from '#policy/engine/slots.ts'
-import { warmUp } from '#policy/engine/warm-up.ts'
+import type { Engine } from '#policy/engine/engine.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
+import type { ProvenTenant, ProvingStats } from '#policy/shadow/proven-engine.ts'
 import { faultText } from '#process-log.ts'
 import type { ProofStore } from '#store/proofs.ts'
 import type { Breakers } from '#revocation/breakers.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
+import { wireEngine } from '#wire-engine.ts'
 
 /** What stands around the decision path. */
 export interface Surroundings {
   readonly state: State
+  /** Every tenant that is served, whose releases are to be proven. */
+  readonly tenants: () => Iterable<ProvenTenant>
   readonly writer: LogWriter
   readonly proofs: Pick<ProofStore, 'reserve' | 'nonceSecret'>
   readonly breakers: Breakers
@@ -42,8 +42,9 @@ export interface Surroundings {
 export interface WiredDecider {
   readonly decider: Decider
   readonly engine: Engine
+  readonly proving: () => ProvingStats
   readonly caches: { readonly [name: string]: () => CacheStats }
-  /** Stops fetches of keys. */
+  /** Stops fetches of keys and the proving of releases. */
   close(): void
 }
 
@@ -53,11 +54,10 @@ export interface WiredDecider {
  */
 export async function wireDecider(
   config: Config,
-  { state, writer, proofs, breakers, metrics, faults, telemetry }: Surroundings,
+  { state, tenants, writer, proofs, breakers, metrics, faults, telemetry }: Surroundings,
 ): Promise<WiredDecider> {
-  const engine = createEngine()
-  const [memo, slots, tokens] = [createMemo(), createSlots(engine), createTokenCache()]
-  const evaluate = createEvaluate(engine, memo, slots)
+  const tokens = createTokenCache()
+  const { evaluate, engine, ...policy } = await wireEngine(config, { tenants, faults })
   const keys = createKeySets({
     fetch: createFetchJwks(),
     clock: systemClock,
@@ -85,12 +85,15 @@ export async function wireDecider(
     onFault: (error) =>
       faults.report({ message: 'a request ended in a fault and was denied', fault: faultText(error) }),
   })
-  if (!(await warmUp(engine, evaluate))) throw new Error('the policy engine does not answer its probe')
   return {
     decider: telemetry?.traced(decider) ?? decider,
     engine,
-    caches: { token: () => tokens.stats(), slice: () => slots.stats(), answer: () => memo.stats() },
-    close: () => keys.close(),
+    proving: () => policy.stats(),
+    caches: { token: () => tokens.stats(), ...policy.caches },
+    close: () => {
+      keys.close()
+      policy.close()
+    },
   }
 }
 

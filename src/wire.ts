@@ -7,7 +7,6 @@ import type { Config } from '#config.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
 import { createMetrics, type MetricSamples } from '#http/metrics.ts'
-import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
 import { faultText } from '#process-log.ts'
@@ -18,7 +17,7 @@ import { keepLog } from '#store/log-keeper.ts'
 import { openProofStore, type ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
-import { wireDecider } from '#wire-decider.ts'
+import { type WiredDecider, wireDecider } from '#wire-decider.ts'
 import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
 import { wireRevocation } from '#wire-revocation.ts'
 import { wireState } from '#wire-state.ts'
@@ -112,11 +111,11 @@ async function open(
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
   const proofs = await openProofs(db, faults, opened)
-  const around = { state: feed.state, writer: log.writer, proofs, breakers, metrics, faults, telemetry }
-  const { decider, engine, caches, close } = await wireDecider(config, around)
+  const around = { ...feed, writer: log.writer, proofs, breakers, metrics, faults, telemetry }
+  const { decider, engine, caches, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet }
-  watch(config, parts, caches, telemetry)
+  watch(config, parts, { caches, proving }, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())
   const listening = await listen(config, logger, opened, { ...parts, tls, share })
@@ -162,7 +161,7 @@ function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningS
 function watch(
   config: Config,
   { feed, log, engine, metrics }: Parts,
-  caches: { readonly [name: string]: () => CacheStats },
+  { caches, proving }: Pick<WiredDecider, 'caches' | 'proving'>,
   telemetry: Telemetry | undefined,
 ): void {
   metrics.watch({
@@ -175,6 +174,7 @@ function watch(
     troubledTenants: () => feed.troubled(),
     engineTraps: () => engine.traps,
     caches,
+    proving,
     telemetryLost: () => telemetry?.lost() ?? 0,
   })
 }

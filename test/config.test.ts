@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { readConfig, renderConfiguration, SETTINGS } from '../src/config.ts'
+import { readConfig, SETTINGS } from '../src/config.ts'
+import { renderConfiguration } from '../src/config-text.ts'
 import { isLoopback } from '../src/unsafe-settings.ts'
 
 function problemsOf(env: Record<string, string | undefined>): readonly string[] {
@@ -13,6 +14,7 @@ test('an empty environment gives the documented defaults', () => {
     value: {
       databaseUrl: undefined,
       dataDirectory: './data',
+      secretKeyFile: undefined,
       logMode: 'require',
       logOverflow: 'deny',
       logQueueMax: 10_000,

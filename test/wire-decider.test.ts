@@ -57,6 +57,7 @@ async function wired(append: AppendRows, endpoint?: string) {
     proofs: { ...createMemoryReplayStore(), nonceSecret: () => new Uint8Array(32) },
     breakers: createBreakers(() => undefined),
     state,
+    tenants: () => [world.tenant],
     writer,
     metrics,
     faults: createFaultLines(() => undefined),

@@ -20,8 +20,23 @@ export interface MetricSources {
   engineTraps(): number
   /** By the name that the label shows. */
   readonly caches: { readonly [name: string]: () => CacheStats }
+  /** How the compiled evaluator compares with cedar-wasm. */
+  proving(): ProvingCounts
   /** Spans and log records that could not be exported. */
   telemetryLost(): number
+}
+
+/** Comparisons of the evaluators, and how tenants are served because of them. */
+export interface ProvingCounts {
+  readonly comparisons: { readonly [source in 'activation' | 'live' | 'decision']: ComparisonCounts }
+  readonly dropped: number
+  readonly tenants: { readonly [standing in 'compiled' | 'checking' | 'unproven' | 'different']: number }
+}
+
+interface ComparisonCounts {
+  readonly same: number
+  readonly different: number
+  readonly unanswered: number
 }
 
 type Sample = readonly [labels: { readonly [name: string]: string }, value: number]
@@ -179,12 +194,39 @@ const OTHER_READINGS: readonly Reading[] = [
   },
 ]
 
+const PROVING_READINGS: readonly Reading[] = [
+  {
+    kind: 'counter',
+    name: 'engine_comparisons_total',
+    help: 'Answers of the compiled evaluator compared with those of cedar-wasm: before a release is used (`activation`), beside live decisions (`live`), in each decision (`decision`, WARDER_ENGINE=both); `unanswered` where cedar-wasm gave none.',
+    labels: ['source', 'result'],
+    read: ({ proving }) =>
+      Object.entries(proving().comparisons).flatMap(([source, counts]) =>
+        Object.entries(counts).map(([result, value]): Sample => [{ source, result }, value]),
+      ),
+  },
+  {
+    kind: 'counter',
+    name: 'engine_samples_dropped_total',
+    help: 'Sampled decisions that were not evaluated again because too many waited.',
+    read: ({ proving }) => proving().dropped,
+  },
+  {
+    kind: 'gauge',
+    name: 'engine_tenants',
+    help: 'Tenants by how their policies are evaluated: `compiled`, or by cedar-wasm because their release is still checked (`checking`), could not be proven (`unproven`), or the evaluators differed (`different`).',
+    labels: ['standing'],
+    read: ({ proving }) =>
+      Object.entries(proving().tenants).map(([standing, value]): Sample => [{ standing }, value]),
+  },
+]
+
 /** The event loop's lag is sampled this often; oftener costs an idle server CPU. */
 const LAG_MILLISECONDS = 20
 
 /** Registers everything that is read when somebody asks, and what Node says about the process. */
 export function collectFrom(sources: MetricSources, registry: Registry, tenants: TenantLabels): void {
-  for (const reading of [...LOG_READINGS, ...STATE_READINGS, ...OTHER_READINGS])
+  for (const reading of [...LOG_READINGS, ...STATE_READINGS, ...PROVING_READINGS, ...OTHER_READINGS])
     addReading(registry, reading, () => reading.read(sources, tenants))
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_MILLISECONDS })
 }

@@ -22,6 +22,15 @@ export function metricSources(): MetricSources {
     troubledTenants: () => ({ broken: 1, failing: 0 }),
     engineTraps: () => 2,
     caches: { token: () => ({ hits: 8, misses: 9, entries: 7 }) },
+    proving: () => ({
+      comparisons: {
+        activation: { same: 500, different: 0, unanswered: 0 },
+        live: { same: 20, different: 1, unanswered: 2 },
+        decision: { same: 0, different: 0, unanswered: 0 },
+      },
+      dropped: 3,
+      tenants: { compiled: 1, checking: 0, unproven: 0, different: 0 },
+    }),
     telemetryLost: () => 0,
   }
 }
