@@ -1,5 +1,6 @@
 import { envoyGrpc } from '#gateways/envoy-grpc/envoy-grpc.ts'
 import { envoyHttp } from '#gateways/envoy-http.ts'
+import { extMcpRequest, extMcpResponse } from '#gateways/ext-mcp/ext-mcp.ts'
 import { createAdmission } from './admission.ts'
 import { type CheckParts, createCheck, type NamedDialect } from './check.ts'
 import { type KeyedTarget, splitTarget } from './gateway-key.ts'
@@ -19,6 +20,8 @@ const ENVOY: NamedDialect = { name: 'envoy-http', dialect: envoyHttp }
 const HEALTH = '/grpc.health.v1.Health/'
 const GRPC_CHECKS: ReadonlyMap<string, NamedGrpcDialect> = new Map([
   ['/envoy.service.auth.v3.Authorization/Check', { name: 'envoy-grpc', dialect: envoyGrpc }],
+  ['/agentgateway.dev.ext_mcp.ExtMcp/CheckRequest', { name: 'ext-mcp', dialect: extMcpRequest }],
+  ['/agentgateway.dev.ext_mcp.ExtMcp/CheckResponse', { name: 'ext-mcp', dialect: extMcpResponse }],
 ])
 const SERVICES = new Set([...GRPC_CHECKS.keys()].map((path) => path.slice(1, path.lastIndexOf('/'))))
 

@@ -52,7 +52,6 @@ const WARDER_ONLY: ReadonlySet<string> = new Set(['audit', 'max_age'])
 const DIALECT_DEFAULTS: { readonly [dialect in Dialect]?: ReadonlySet<string> } = {
   // Whether a header is removed or overwritten hangs on the gateway's own list of names; one that forgets it lets the token pass.
   opa: new Set(['set_header', ...WARDER_ONLY]),
-  'ext-mcp': new Set([...HEADER_DIALECT_DEFAULT, 'redact']),
   // Its whole answer is yes or no.
   'docker-mcp': WARDER_ONLY,
 }
