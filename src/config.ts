@@ -20,6 +20,7 @@ export type ListenerName = 'decisions' | 'admin' | 'ext_authz'
 export interface Config {
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
+  readonly secretKeyFile: string | undefined
   readonly engine: 'compiled' | 'wasm' | 'both'
   readonly logMode: 'require' | 'buffer'
   readonly logOverflow: 'deny' | 'shed'
@@ -92,6 +93,13 @@ export const SETTINGS: readonly Setting[] = [
     oneOf('compiled', 'wasm', 'both'),
     'compiled',
     'What evaluates policies. `compiled`: the fast evaluator for releases that were proven against cedar-wasm, cedar-wasm for the others. `wasm`: cedar-wasm alone. `both`: each decision by both, and a deny where they disagree.',
+  ),
+  setting(
+    'WARDER_SECRET_KEY_FILE',
+    'secretKeyFile',
+    path,
+    undefined,
+    'File with the keys that seal secrets in the database, one a line, base64 of 32 bytes; the first one seals. Unset: `sealing.key` in the data folder, made on first use. Several servers need the same file.',
   ),
   setting(
     'WARDER_LOG_MODE',
@@ -257,6 +265,7 @@ export function readConfig(
 function toConfig(values: ReadonlyMap<keyof Config, Config[keyof Config]>): Config {
   const unset = {
     databaseUrl: undefined,
+    secretKeyFile: undefined,
     publicUrl: undefined,
     tlsCertificate: undefined,
     tlsKey: undefined,
