@@ -13,6 +13,8 @@ export interface Judgement {
   /** Latest instant at which an allow may still be used; undefined where nothing limits it. */
   readonly expiresAt: EpochSeconds | undefined
   readonly trace: JudgementTrace
+  /** Of a list: positions of the candidates that stay. */
+  readonly permitted?: readonly number[]
   readonly challenge?: Challenge
   readonly retryAfterSeconds?: number
 }

@@ -27,6 +27,8 @@ export interface Decision {
   readonly release: ReleaseId | undefined
   readonly stateVersion: number
   readonly decidedAt: EpochMilliseconds
+  /** Of a list: positions of the candidates that stay. */
+  readonly permitted?: readonly number[]
   /** Until when an allow may be reused; undefined on a deny. */
   readonly expiresAt: EpochSeconds | undefined
   /** What a client must bring to be answered otherwise. */

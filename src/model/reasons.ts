@@ -91,6 +91,7 @@ export const REASONS = {
   'request.batch_too_large': 'the batch has too many items',
   'request.header_conflict': 'headers of the request contradict each other or occur twice',
   'request.path_ambiguous': 'the path can be read in more than one way',
+  'list.filtered': 'the list was reduced to what is permitted',
   'rpc.unreadable': 'the call is not exactly one message of the protocol that is spoken here',
   'rpc.batch': 'a batch of messages is not accepted; send one at a time',
   'mcp.header_mismatch': 'headers and body of the call do not say the same',

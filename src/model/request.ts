@@ -76,6 +76,12 @@ export interface Proofs {
   readonly signedHeaders?: readonly (readonly [string, string])[]
 }
 
+/** One call that a list offers. */
+export type Candidate = Pick<
+  AuthorizationRequest,
+  'tool' | 'arguments' | 'protocolEffect' | 'argumentsUnknown'
+>
+
 /** What every gateway dialect is translated into: everything in it is claimed, nothing is believed yet. */
 export interface AuthorizationRequest {
   readonly dialect: Dialect
@@ -108,6 +114,8 @@ export interface AuthorizationRequest {
     readonly body: Uint8Array | undefined
     readonly headers: readonly (readonly [string, string])[]
   }
+  /** Calls of a list that is to be reduced to what is permitted; the request itself then calls nothing. */
+  readonly candidates?: readonly Candidate[] | undefined
   /** Set when a message was read (src/protocols): what a protocol method does that is registered nowhere. */
   readonly protocolEffect?: 'read' | 'write'
   /** Set when only headers named the tool: policies that read arguments can't be asked. */

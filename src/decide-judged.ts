@@ -1,0 +1,28 @@
+import type { Judgement } from '#model/answer.ts'
+import type { Stop, VerifiedIdentity } from '#model/identity.ts'
+import type { AuthorizationRequest } from '#model/request.ts'
+import type { TenantState } from '#model/state.ts'
+
+/** What judging found, with everything that the log wants to know. */
+export interface Judged {
+  readonly judgement: Judgement
+  readonly identity?: VerifiedIdentity
+  readonly tenant?: TenantState
+  /** The request with what its message turned out to call. */
+  readonly call?: AuthorizationRequest
+}
+
+/** A deny before the policies were asked. */
+export function stopped(stop: Stop, tenant?: TenantState, identity?: VerifiedIdentity): Judged {
+  const judgement: Judgement = {
+    effect: 'deny',
+    reasons: [{ code: stop.code, message: stop.message }],
+    obligations: [],
+    advice: [],
+    expiresAt: undefined,
+    trace: stop.detail === undefined ? {} : { detail: stop.detail },
+    ...(stop.challenge !== undefined && { challenge: stop.challenge }),
+    ...(stop.retryAfterSeconds !== undefined && { retryAfterSeconds: stop.retryAfterSeconds }),
+  }
+  return { judgement, ...(tenant !== undefined && { tenant }), ...(identity !== undefined && { identity }) }
+}
