@@ -15,6 +15,7 @@ test('an empty environment gives the documented defaults', () => {
       databaseUrl: undefined,
       dataDirectory: './data',
       secretKeyFile: undefined,
+      engine: 'compiled',
       logMode: 'require',
       logOverflow: 'deny',
       logQueueMax: 10_000,
