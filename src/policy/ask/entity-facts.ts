@@ -22,6 +22,7 @@ const NOTHING: ValueRecord = new Map()
 export class EntityFactsView {
   readonly #registry: RegistrySnapshot
   readonly #release: Release
+  readonly #known: Map<StoredEntity, EntityFacts>
   readonly #own = new Map<UidKey, EntityFacts>()
   /** First stored entity that does not fit the schema; the decision must then deny. */
   mismatch: string | undefined
@@ -29,6 +30,7 @@ export class EntityFactsView {
   constructor(registry: RegistrySnapshot, release: Release) {
     this.#registry = registry
     this.#release = release
+    this.#known = factsIn(registry, release)
   }
 
   /** Looks one entity up; the form that queries take. */
@@ -38,10 +40,7 @@ export class EntityFactsView {
   stored(uid: EntityUid): EntityFacts | undefined {
     if (isActionType(uid.type)) return this.#action(uid)
     const entity = this.#registry.find(uid)
-    if (entity === undefined) return undefined
-    const known = factsOf(this.#release).get(entity)
-    const typed = known ?? this.#type(entity)
-    return { uid, ...typed, ancestors: this.#registry.ancestors(uid) }
+    return entity === undefined ? undefined : (this.#known.get(entity) ?? this.#learn(entity))
   }
 
   /**
@@ -50,13 +49,16 @@ export class EntityFactsView {
    * @param asserted attributes already typed
    */
   contribute(uid: EntityUid, asserted: ValueRecord, ancestors: readonly EntityUid[] = []): void {
-    const before = this.find(uid)
-    this.#own.set(uidKey(uid), {
-      uid,
-      attrs: before === undefined ? asserted : new Map([...asserted, ...before.attrs]),
-      tags: before?.tags ?? NOTHING,
-      ancestors: before === undefined ? ancestors : union(before.ancestors, ancestors),
-    })
+    const key = uidKey(uid)
+    const before = this.#own.get(key) ?? this.stored(uid)
+    if (before === undefined) {
+      this.#own.set(key, { uid, attrs: asserted, tags: NOTHING, ancestors })
+      return
+    }
+    const attrs = filled(before.attrs, asserted)
+    const united = union(before.ancestors, ancestors)
+    if (attrs !== before.attrs || united !== before.ancestors)
+      this.#own.set(key, { ...before, attrs, ancestors: united })
   }
 
   /** Declared attributes of an entity type; undefined without a schema, empty for a type that the schema lacks. */
@@ -78,16 +80,28 @@ export class EntityFactsView {
     }
   }
 
-  #type(entity: StoredEntity): TypedEntity {
+  /** The first use of an entity; one that does not fit is looked at again each time, so that each decision denies. */
+  #learn(entity: StoredEntity): EntityFacts {
+    const { uid } = entity
+    const ancestors = this.#registry.ancestors(uid)
     try {
-      const typed = { attrs: this.#storedAttrs(entity), tags: this.#storedTags(entity) }
-      factsOf(this.#release).set(entity, typed)
-      return typed
+      const { attrs, tags } = this.#typed(entity)
+      const facts = { uid, attrs, tags, ancestors }
+      this.#known.set(entity, facts)
+      return facts
     } catch (error) {
       if (!(error instanceof TypeMismatch)) throw error
-      this.mismatch ??= `${entity.uid.type}::"${entity.uid.id}": ${error.message}`
-      return { attrs: NOTHING, tags: NOTHING }
+      this.mismatch ??= `${uid.type}::"${uid.id}": ${error.message}`
+      return { uid, attrs: NOTHING, tags: NOTHING, ancestors }
     }
+  }
+
+  #typed(entity: StoredEntity): TypedEntity {
+    const known = typedBy(this.#release).get(entity)
+    if (known !== undefined) return known
+    const typed = { attrs: this.#storedAttrs(entity), tags: this.#storedTags(entity) }
+    typedBy(this.#release).set(entity, typed)
+    return typed
   }
 
   #storedAttrs(entity: StoredEntity): ValueRecord {
@@ -124,18 +138,42 @@ interface TypedEntity {
 }
 
 /** Typed forms by release and stored entity: both are immutable, so a revocation or change brings a new key. */
-const cache = new WeakMap<Release, WeakMap<StoredEntity, TypedEntity>>()
+const typedForms = new WeakMap<Release, WeakMap<StoredEntity, TypedEntity>>()
 
-function factsOf(release: Release): WeakMap<StoredEntity, TypedEntity> {
-  let facts = cache.get(release)
-  if (facts === undefined) {
-    facts = new WeakMap()
-    cache.set(release, facts)
-  }
-  return facts
+/** Facts with their ancestors, which other entities of the registry decide: one snapshot's are not another's. */
+const snapshots = new WeakMap<RegistrySnapshot, WeakMap<Release, Map<StoredEntity, EntityFacts>>>()
+
+function typedBy(release: Release): WeakMap<StoredEntity, TypedEntity> {
+  return remembered(typedForms, release, () => new WeakMap())
 }
 
+function factsIn(registry: RegistrySnapshot, release: Release): Map<StoredEntity, EntityFacts> {
+  return remembered(
+    remembered(snapshots, registry, () => new WeakMap()),
+    release,
+    () => new Map(),
+  )
+}
+
+function remembered<Key extends object, Kept>(known: WeakMap<Key, Kept>, key: Key, make: () => Kept): Kept {
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const made = make()
+  known.set(key, made)
+  return made
+}
+
+/** `attrs` with what it lacks of `asserted`; itself when it lacks nothing. */
+function filled(attrs: ValueRecord, asserted: ValueRecord): ValueRecord {
+  let complete = true
+  for (const name of asserted.keys()) complete &&= attrs.has(name)
+  return complete ? attrs : new Map([...asserted, ...attrs])
+}
+
+/** `first` with what it lacks of `second`; itself when it lacks nothing. */
 function union(first: readonly EntityUid[], second: readonly EntityUid[]): readonly EntityUid[] {
-  const seen = new Set(first.map(uidKey))
-  return [...first, ...second.filter((uid) => !seen.has(uidKey(uid)))]
+  const missing = second.filter(
+    (uid) => !first.some((known) => known.id === uid.id && known.type === uid.type),
+  )
+  return missing.length === 0 ? first : [...first, ...missing]
 }

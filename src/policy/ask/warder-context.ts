@@ -37,21 +37,15 @@ const PDP_ATTRIBUTES = new Set([
 ])
 
 /**
- * The context of one party's query: the PDP's own facts, and the attributes that the tenant's schema declares for this
+ * The context of every party's query but for `party`: the PDP's own facts, and the attributes that the tenant's schema declares for this
  * action, such as `input` with the typed arguments of the call. Arguments that no schema declares are left out.
  *
  * @throws {TypeMismatch} when an argument or context value does not fit the schema
  */
-export function callContext(
-  input: PolicyInput,
-  facts: CallFacts,
-  party: 'agent' | 'user',
-  withClaims: boolean,
-): ValueRecord {
+export function callContext(input: PolicyInput, facts: CallFacts, withClaims: boolean): ValueRecord {
   const { request, identity, gateway, trusts } = input
-  const context = new Map<string, Value>(declaredAttributes(input, facts, withClaims))
+  const context = new Map(declaredAttributes(input, facts, withClaims))
   context.set('now', { kind: 'extension', fn: 'datetime', text: new Date(request.now).toISOString() })
-  context.set('party', party)
   context.set('autonomous', identity.user === undefined)
   if (identity.agent !== undefined)
     context.set('agent', reference({ type: 'Warder::Agent', id: identity.agent.id }))
@@ -129,11 +123,23 @@ function declaredAttributes(
   facts: CallFacts,
   withClaims: boolean,
 ): ValueRecord {
-  const own = Object.entries(facts.declaredContext ?? {}).filter(([name]) => !PDP_ATTRIBUTES.has(name))
-  if (own.length === 0) return new Map()
+  const own = ownAttributes(facts.declaredContext ?? {})
+  if (own === undefined) return new Map()
   const fromGateway = trusts.context || withClaims ? request.context : {}
   const source = { ...fromGateway, input: boundArguments(facts.parameters, request.arguments ?? {}) }
-  return toRecord(source, Object.fromEntries(own), 'caller', '', true)
+  return toRecord(source, own, 'caller', '', true)
+}
+
+const ownByDeclared = new WeakMap<SchemaAttributes, SchemaAttributes | null>()
+
+/** Those that a request fills; undefined where there are none. Worked out once for each action of the schema. */
+function ownAttributes(declared: SchemaAttributes): SchemaAttributes | undefined {
+  const known = ownByDeclared.get(declared)
+  if (known !== undefined) return known ?? undefined
+  const own = Object.entries(declared).filter(([name]) => !PDP_ATTRIBUTES.has(name))
+  const kept = own.length === 0 ? null : Object.fromEntries(own)
+  ownByDeclared.set(declared, kept)
+  return kept ?? undefined
 }
 
 /** Arguments of the call. A path parameter and a body member of the same name must agree: only one of them is what runs. */

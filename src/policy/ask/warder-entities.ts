@@ -110,7 +110,7 @@ export function contributeResource(
     sensitivity: SENSITIVITY_UNKNOWN,
     environment: 'any',
   })
-  view.contribute(uid, new Map([...defaults, ...asserted]), [tenant])
+  view.contribute(uid, asserted.size === 0 ? defaults : new Map([...defaults, ...asserted]), [tenant])
   return level(stored, asserted.get('sensitivity'))
 }
 
@@ -126,7 +126,12 @@ export function reference(uid: EntityUid): Value {
 
 /** Fields from a plain object of values. */
 export function record(fields: { readonly [name: string]: Value }): ValueRecord {
-  return new Map(Object.entries(fields))
+  const made = new Map<string, Value>()
+  for (const name of Object.keys(fields)) {
+    const value = fields[name]
+    if (value !== undefined) made.set(name, value)
+  }
+  return made
 }
 
 /** A tenant that a request names for its resource is honoured from anybody: it can only make the isolation guard fire. */

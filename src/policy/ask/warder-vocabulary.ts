@@ -1,7 +1,7 @@
 import type { Party } from '#model/identity.ts'
 import type { Provenance } from '#model/provenance.ts'
 import type { SchemaModel } from '#model/release.ts'
-import type { EntityUid, JsonObject } from '#model/value.ts'
+import { type EntityUid, type JsonObject, uidKey } from '#model/value.ts'
 import { type Asked, notAsked, type PartyQuery, type PolicyInput } from './asked.ts'
 import { EntityFactsView } from './entity-facts.ts'
 import { applies, type DeclaredAction, declaredAction } from './schema-lookup.ts'
@@ -61,14 +61,16 @@ function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: To
   }
   const declaredContext = template?.context
   const facts: CallFacts = { view, toolUid, sensitivity, parameters: tool.parameters, declaredContext }
-  const queries = (withClaims: boolean): readonly PartyQuery[] =>
-    parties.map(({ party, uid }) => {
-      const context = callContext(input, facts, party, withClaims)
+  const queries = (withClaims: boolean): readonly PartyQuery[] => {
+    const shared = callContext(input, facts, withClaims)
+    return parties.map(({ party, uid }) => {
+      const context = new Map(shared).set('party', party)
       return {
         party,
         query: { principal: uid, action, resource, actionAncestors, context, entity: view.find },
       }
     })
+  }
   const plain = queries(false)
   // INVARIANT: a policy that reads arguments never decides without them; a forbid that tests for one would not fire.
   if (input.request.argumentsUnknown === true && readsArguments(release, view, plain))
@@ -116,16 +118,24 @@ function partiesOf({ identity }: PolicyInput): readonly NamedParty[] {
 
 /** Groups of a tool: the registry's and the schema's. INVARIANT: a tool that nobody classified counts as destructive. */
 function groupsOf({ registry, release, request }: PolicyInput, action: EntityUid): readonly EntityUid[] {
+  const registered = registry.ancestors(action)
   const declared = declaredAction(release.schema, action)?.groups ?? []
-  const groups = new Map(
-    [...registry.ancestors(action), ...declared, CALL_TOOL].map((uid) => [`${uid.type}\u0000${uid.id}`, uid]),
-  )
-  const classified = [...groups.values()].some(({ type, id }) => type === ACTION && EFFECT_GROUPS.has(id))
-  if (classified) return [...groups.values()]
-  return [
-    ...groups.values(),
-    request.protocolEffect === undefined ? DESTRUCTIVE : GROUP_OF[request.protocolEffect],
-  ]
+  const known = united.get(registered)
+  const groups = known?.declared === declared ? known.groups : uniteGroups(registered, declared)
+  // Only a registered tool's list comes again.
+  if (registered.length > 0) united.set(registered, { declared, groups })
+  if (groups.some(({ type, id }) => type === ACTION && EFFECT_GROUPS.has(id))) return groups
+  return [...groups, request.protocolEffect === undefined ? DESTRUCTIVE : GROUP_OF[request.protocolEffect]]
+}
+
+/** Groups by the registry's list of them, which stays the same until something changes. */
+const united = new WeakMap<
+  readonly EntityUid[],
+  { readonly declared: readonly EntityUid[]; readonly groups: readonly EntityUid[] }
+>()
+
+function uniteGroups(registered: readonly EntityUid[], declared: readonly EntityUid[]): readonly EntityUid[] {
+  return [...new Map([...registered, ...declared, CALL_TOOL].map((uid) => [uidKey(uid), uid])).values()]
 }
 
 /** The declaration that a tool is checked against: its own, else that of its nearest declared group. */
@@ -134,9 +144,13 @@ function templateOf(
   action: EntityUid,
   groups: readonly EntityUid[],
 ): DeclaredAction | undefined {
-  return [action, ...groups]
-    .map((uid) => declaredAction(release.schema, uid))
-    .find((found) => found !== undefined)
+  const own = declaredAction(release.schema, action)
+  if (own !== undefined) return own
+  for (const group of groups) {
+    const declared = declaredAction(release.schema, group)
+    if (declared !== undefined) return declared
+  }
+  return undefined
 }
 
 function applicable(

@@ -1,4 +1,5 @@
 import type { PolicyRecord, Release } from '#model/release.ts'
+import type { EntityUid } from '#model/value.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
 import { compileConditions } from './compile.ts'
 import { conditionsText } from './conditions.ts'
@@ -12,6 +13,8 @@ const POLICIES_MAX = 2_000
 const PROGRAMS_MAX = 16_384
 
 const NOTHING_MATCHES: Evaluation = { satisfied: [], errored: [] }
+
+const NOBODY: readonly EntityUid[] = []
 
 /** Told once for each policy that is left to the other evaluator, with the reason. */
 export type OnUnsupported = (release: Release, policyId: string, why: string) => void
@@ -56,18 +59,18 @@ function evaluateOne(
   release: Release,
   query: Query,
 ): Evaluation | EngineFault | undefined {
+  const environment = new Environment(query)
   const ordinals = release.matching({
     principal: query.principal,
-    principalAncestors: query.entity(query.principal)?.ancestors ?? [],
+    principalAncestors: environment.factsOf(query.principal)?.ancestors ?? NOBODY,
     action: query.action,
     actionAncestors: query.actionAncestors,
     resource: query.resource,
-    resourceAncestors: query.entity(query.resource)?.ancestors ?? [],
+    resourceAncestors: environment.factsOf(query.resource)?.ancestors ?? NOBODY,
   })
   if (ordinals.length === 0) return NOTHING_MATCHES
   if (ordinals.length > POLICIES_MAX)
     return { kind: 'limit', detail: `more than ${POLICIES_MAX} policies match` }
-  const environment = new Environment(query)
   const permits: string[] = []
   const forbids: string[] = []
   const errored: string[] = []

@@ -1,5 +1,6 @@
 import type { ActionScope, EntityScope, PolicyRecord, ScopeQuestion } from '#model/release.ts'
-import { type EntityUid, uidKey } from '#model/value.ts'
+import type { EntityUid } from '#model/value.ts'
+import { Names, NOBODY } from './scope-names.ts'
 
 /** Answers which policies match, from flat arrays of integers. */
 export type MatchScope = (question: ScopeQuestion) => readonly number[]
@@ -22,7 +23,6 @@ const OP_IS = 3
 const ROW = 9
 const RESOURCE = 3
 const ACTION = 6
-const NOBODY = -1
 
 /** Kinds of bucket; a bucket's key is `name * KINDS + kind`. The resource kinds follow the principal ones. */
 const KINDS = 8
@@ -37,13 +37,13 @@ const KIND_ACTION_IN = 7
 interface Side {
   readonly uid: number
   readonly type: number
-  /** The entity and its ancestors. */
-  readonly within: ReadonlySet<number>
+  /** The entity and those of its ancestors that policies mention. */
+  readonly within: readonly number[]
 }
 
 /** Starts an empty index. */
 export function buildScopeIndex(): ScopeIndexBuilder {
-  const names = new Map<string, number>()
+  const names = new Names()
   const rows: number[] = []
   const actions: number[] = []
   const counts = new Map<number, number>()
@@ -68,29 +68,16 @@ export function buildScopeIndex(): ScopeIndexBuilder {
   }
 }
 
-function pushEntityScope(rows: number[], names: Map<string, number>, scope: EntityScope): void {
-  const entity = 'entity' in scope ? intern(names, uidKey(scope.entity)) : NOBODY
-  rows.push(OPS.indexOf(scope.op), entity, 'type' in scope ? intern(names, scope.type) : NOBODY)
+function pushEntityScope(rows: number[], names: Names, scope: EntityScope): void {
+  const entity = 'entity' in scope ? names.addEntity(scope.entity) : NOBODY
+  rows.push(OPS.indexOf(scope.op), entity, 'type' in scope ? names.addType(scope.type) : NOBODY)
 }
 
-function pushActionScope(
-  rows: number[],
-  actions: number[],
-  names: Map<string, number>,
-  scope: ActionScope,
-): void {
+function pushActionScope(rows: number[], actions: number[], names: Names, scope: ActionScope): void {
   const start = actions.length
-  if (scope.op === '==') actions.push(intern(names, uidKey(scope.entity)))
-  if (scope.op === 'in') for (const entity of scope.entities) actions.push(intern(names, uidKey(entity)))
+  if (scope.op === '==') actions.push(names.addEntity(scope.entity))
+  if (scope.op === 'in') for (const entity of scope.entities) actions.push(names.addEntity(entity))
   rows.push(OPS.indexOf(scope.op), start, actions.length)
-}
-
-function intern(names: Map<string, number>, name: string): number {
-  const known = names.get(name)
-  if (known !== undefined) return known
-  const id = names.size
-  names.set(name, id)
-  return id
 }
 
 /** The buckets that a policy could be filed under: one list of keys per alternative, none when nothing is constrained. */
@@ -140,7 +127,7 @@ function bucketOf(buckets: Map<number, number[]>, key: number): number[] {
 }
 
 function matcher(
-  names: ReadonlyMap<string, number>,
+  names: Names,
   rows: Int32Array,
   actions: Int32Array,
   buckets: ReadonlyMap<number, readonly number[]>,
@@ -151,8 +138,8 @@ function matcher(
     const resource = sideOf(names, question.resource, question.resourceAncestors)
     const action = sideOf(names, question.action, question.actionAncestors)
     const found: number[] = []
-    const collect = (ordinals: Iterable<number> | undefined): void => {
-      for (const ordinal of ordinals ?? []) {
+    const collect = (ordinals: readonly number[] | Int32Array): void => {
+      for (const ordinal of ordinals) {
         const row = ordinal * ROW
         if (
           entityMatches(rows, row, principal) &&
@@ -162,34 +149,29 @@ function matcher(
           found.push(ordinal)
       }
     }
+    const collectBucket = (name: number, kind: number): void => {
+      const bucket = name === NOBODY ? undefined : buckets.get(name * KINDS + kind)
+      if (bucket !== undefined) collect(bucket)
+    }
+    const collectSide = ({ uid, type, within }: Side, kind: number): void => {
+      collectBucket(uid, kind + KIND_EQUALS)
+      for (const name of within) collectBucket(name, kind + KIND_IN)
+      collectBucket(type, kind + KIND_IS)
+    }
     collect(unscoped)
-    for (const key of keysOf(principal, resource, action)) collect(buckets.get(key))
+    collectSide(principal, 0)
+    collectSide(resource, KIND_RESOURCE)
+    collectBucket(action.uid, KIND_ACTION_EQUALS)
+    for (const name of action.within) collectBucket(name, KIND_ACTION_IN)
     return ascendingOnce(found)
   }
 }
 
-function sideOf(names: ReadonlyMap<string, number>, uid: EntityUid, ancestors: readonly EntityUid[]): Side {
-  const own = names.get(uidKey(uid)) ?? NOBODY
-  const within = new Set<number>()
-  if (own !== NOBODY) within.add(own)
-  for (const ancestor of ancestors) {
-    const name = names.get(uidKey(ancestor))
-    if (name !== undefined) within.add(name)
-  }
-  return { uid: own, type: names.get(uid.type) ?? NOBODY, within }
-}
-
-function* keysOf(principal: Side, resource: Side, action: Side): Generator<number> {
-  yield* entityKeys(principal, 0)
-  yield* entityKeys(resource, KIND_RESOURCE)
-  if (action.uid !== NOBODY) yield action.uid * KINDS + KIND_ACTION_EQUALS
-  for (const name of action.within) yield name * KINDS + KIND_ACTION_IN
-}
-
-function* entityKeys(side: Side, offset: number): Generator<number> {
-  if (side.uid !== NOBODY) yield side.uid * KINDS + offset + KIND_EQUALS
-  for (const name of side.within) yield name * KINDS + offset + KIND_IN
-  if (side.type !== NOBODY) yield side.type * KINDS + offset + KIND_IS
+function sideOf(names: Names, uid: EntityUid, ancestors: readonly EntityUid[]): Side {
+  const own = names.entity(uid)
+  const above = names.entities(ancestors)
+  const within = own === NOBODY || above.includes(own) ? above : [own, ...above]
+  return { uid: own, type: names.type(uid.type), within }
 }
 
 function entityMatches(rows: Int32Array, at: number, side: Side): boolean {
@@ -198,9 +180,9 @@ function entityMatches(rows: Int32Array, at: number, side: Side): boolean {
   const type = rows[at + 2] ?? NOBODY
   if (op === OP_ALL) return true
   if (op === OP_EQUALS) return entity === side.uid
-  if (op === OP_IN) return side.within.has(entity)
+  if (op === OP_IN) return side.within.includes(entity)
   if (op === OP_IS) return type === side.type
-  return type === side.type && side.within.has(entity)
+  return type === side.type && side.within.includes(entity)
 }
 
 function actionMatches(rows: Int32Array, actions: Int32Array, at: number, action: Side): boolean {
@@ -209,7 +191,7 @@ function actionMatches(rows: Int32Array, actions: Int32Array, at: number, action
   const end = rows[at + 2] ?? 0
   for (let i = rows[at + 1] ?? 0; i < end; i += 1) {
     const entity = actions[i] ?? NOBODY
-    if (op === OP_EQUALS ? entity === action.uid : action.within.has(entity)) return true
+    if (op === OP_EQUALS ? entity === action.uid : action.within.includes(entity)) return true
   }
   return false
 }
@@ -217,5 +199,12 @@ function actionMatches(rows: Int32Array, actions: Int32Array, at: number, action
 /** Sorted without repetitions: a policy that names several action groups is filed under each. */
 function ascendingOnce(ordinals: number[]): readonly number[] {
   ordinals.sort((a, b) => a - b)
-  return ordinals.filter((ordinal, i) => ordinal !== ordinals[i - 1])
+  let kept = 0
+  for (const ordinal of ordinals) {
+    if (kept > 0 && ordinals[kept - 1] === ordinal) continue
+    ordinals[kept] = ordinal
+    kept += 1
+  }
+  ordinals.length = kept
+  return ordinals
 }
