@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { installationSecret } from '#admin/installation-secret.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import type { Config, ListenerName } from '#config.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
@@ -149,6 +150,7 @@ function adminParts(
     readiness: ready,
     store,
     log: createQueryLog(db),
+    installationSecret: () => installationSecret(config.dataDirectory),
     onUnauthenticated: (count) => logger.warn({ count }, 'admin calls without a valid token'),
     onFault: (error) => logger.error({ fault: faultText(error) }, 'an admin call ended in a fault'),
     status: () => ({

@@ -1,7 +1,10 @@
 import { Command } from 'commander'
+import { addAgentCommands } from './agent-commands.ts'
 import { addAuditCommands } from './audit-commands.ts'
 import { createContext } from './context.ts'
+import { addFederationCommands } from './federation-commands.ts'
 import { addGatewayCommands } from './gateway-commands.ts'
+import { addGrantCommands } from './grant-commands.ts'
 import { addHealthCommands } from './health-commands.ts'
 import { addIssuerCommands } from './issuer-commands.ts'
 import { addLogsCommands } from './logs-commands.ts'
@@ -40,6 +43,9 @@ export function createProgram(options: CliOptions): Command {
   addTenantCommands(program, context)
   addGatewayCommands(program, context)
   addIssuerCommands(program, context)
+  addAgentCommands(program, context)
+  addGrantCommands(program, context)
+  addFederationCommands(program, context)
   addRevocationCommands(program, context)
   addSignalCommands(program, context)
   addLogsCommands(program, context)

@@ -33,7 +33,7 @@ export async function tenantKey(
   })
 }
 
-/** Stores a federation that one side has signed. */
+/** Stores a federation that one side has signed; whether the other exists makes no difference to it. */
 export async function proposeFederation(
   writer: Writer,
   by: TenantId,
@@ -41,12 +41,7 @@ export async function proposeFederation(
   signature: string,
 ): ReturnType<FederationStore['proposeFederation']> {
   const other = by === home ? foreign : home
-  return await changeTenant(writer, by, async (transaction, version, keep) => {
-    const known = await transaction`select from tenants where tenant = ${other}`
-    if (known.count === 0) {
-      keep()
-      return 'tenant_unknown' as const
-    }
+  return await changeTenant(writer, by, async (transaction, version) => {
     const [homeSignature, foreignSignature] = by === home ? [signature, null] : [null, signature]
     await transaction`
       insert into federations (id, home, foreign_tenant, record, home_signature, foreign_signature)

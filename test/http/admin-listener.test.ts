@@ -19,6 +19,7 @@ function parts() {
     status: () => ({ version: '0.1.0' }),
     store: scene.store,
     log: createQueryLog(scene.database),
+    installationSecret: () => Promise.resolve(new Uint8Array(32).fill(7)),
     onUnauthenticated: (_count: number) => undefined,
     onFault: () => undefined,
   }

@@ -2,11 +2,14 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { HTTPException } from 'hono/http-exception'
 import type { AdminStore } from '#admin/ports.ts'
 import type { QueryLog } from '#decision-log/port.ts'
+import { agentRoutes } from './agents.ts'
 import { auditRoutes } from './audit.ts'
 import { type AdminEnv, authenticate } from './call.ts'
 import { decisionRoutes } from './decisions.ts'
 import { entityRoutes } from './entities.ts'
+import { federationRoutes } from './federations.ts'
 import { gatewayRoutes } from './gateways.ts'
+import { grantRoutes } from './grants.ts'
 import { issuerRoutes } from './issuers.ts'
 import { Problem, problemBody } from './problem.ts'
 import { releaseRoutes } from './releases.ts'
@@ -20,6 +23,8 @@ import { tokenRoutes } from './tokens.ts'
 export interface AdminApiParts {
   readonly store: AdminStore
   readonly log: QueryLog
+  /** What the keys of tenants are made from. */
+  readonly installationSecret: () => Promise<Uint8Array>
   /** What `/v1/status` tells an administrator. */
   readonly status: () => object
   /** Called for each call without a valid token. */
@@ -50,6 +55,9 @@ export function createAdminApi(parts: AdminApiParts): OpenAPIHono<AdminEnv> {
   tenantRoutes(app, at)
   gatewayRoutes(app, at)
   issuerRoutes(app, at)
+  agentRoutes(app, at)
+  grantRoutes(app, at)
+  federationRoutes(app, at, parts.installationSecret)
   entityRoutes(app, at)
   releaseRoutes(app, at)
   revocationRoutes(app, at)

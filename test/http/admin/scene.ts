@@ -43,6 +43,7 @@ export async function openScene(): Promise<Scene> {
     status: () => ({ version: '0.1.0' }),
     store,
     log: createQueryLog(database),
+    installationSecret: () => Promise.resolve(new Uint8Array(32).fill(7)),
     onUnauthenticated: () => unauthenticated++,
     onFault: (error) => faults.push(error),
   })
