@@ -1,10 +1,11 @@
 import { failed, type Result, success } from '#lib/result.ts'
+import type { Decision } from '#model/decision.ts'
 import type { Malformed } from '#model/request.ts'
 import { type OriginalCall, readHeaderRequest } from './header-request.ts'
 import { NONE } from './header-safe.ts'
 import { conflict, type HeaderMap, headerMap } from './headers.ts'
 import { denied, statusAnswer, unsetHeaders } from './status-answer.ts'
-import type { GatewayDialect } from './wire.ts'
+import type { GatewayDialect, WireRequest, WireResponse } from './wire.ts'
 
 const FORWARDED = ['x-forwarded-method', 'x-forwarded-uri'] as const
 const ORIGINAL = ['x-original-method', 'x-original-uri', 'x-original-url'] as const
@@ -15,22 +16,38 @@ const ABSOLUTE = /^https?:\/\/([^/?#]*)(\/.*)$/i
  * original call in `X-Forwarded-Method` and `X-Forwarded-Uri` or in `X-Original-Method` and `X-Original-URI` or
  * `X-Original-URL`. Exactly one of these families: a second one could come from the client.
  *
+ * With `?deny=403` in the fixed URL a deny is never 401, for gateways that send their users to a sign-in page then.
+ *
  * INVARIANT: the status is the decision. 200 is allow; everything else, faults included, is 401 or 403: never another 2xx,
  * never a redirect, never a 5xx that a gateway may be set to ignore.
  */
 export const forwardAuth: GatewayDialect = {
   read(wire, _gateway, now) {
     const headers = headerMap(wire.rawHeaders)
+    if (!isWhole(headers, wire.body.length))
+      return failed({ code: 'request.too_large', message: 'the gateway sent only a part of the body' })
     const call = originalCall(headers)
     return call.ok ? readHeaderRequest('forward-auth', wire, headers, call.value, now) : call
   },
-  write([answer]) {
-    if (answer === undefined) return denied('internal.fault', undefined)
-    if ('malformed' in answer) return denied(answer.malformed.code, answer.malformed.message)
+  write([answer], _asked, wire) {
+    if (answer === undefined) return clamped(denied('internal.fault', undefined), wire)
+    if ('malformed' in answer) return clamped(denied(answer.malformed.code, answer.malformed.message), wire)
     // A gateway that copies headers needs one to copy; where none comes, some let the client's own pass.
-    return statusAnswer(answer.decision, (decision) => unsetHeaders(decision).map((name) => [name, NONE]))
+    const unset = (decision: Decision) => unsetHeaders(decision).map((name) => [name, NONE] as const)
+    return clamped(statusAnswer(answer.decision, unset), wire)
   },
-  refuse: ({ code, message }) => denied(code, message),
+  refuse: ({ code, message }, wire) => clamped(denied(code, message), wire),
+}
+
+/** Whether the body is as long as the gateway says that the client's was, where it says so. */
+function isWhole(headers: HeaderMap, length: number): boolean {
+  const told = headers.get('x-original-content-length') ?? []
+  return length === 0 || told.every((value) => value.trim() === String(length))
+}
+
+function clamped(answer: WireResponse, { rawUrl }: WireRequest): WireResponse {
+  const isClamped = answer.status === 401 && /\?(?:.*&)?deny=403(?:&|$)/.test(rawUrl)
+  return isClamped ? { ...answer, status: 403 } : answer
 }
 
 function originalCall(headers: HeaderMap): Result<OriginalCall, Malformed> {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { authzen } from '#gateways/authzen.ts'
 import { authzenMetadata } from '#gateways/authzen-metadata.ts'
+import { dockerMcp } from '#gateways/docker-mcp.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
 import { native } from '#gateways/native.ts'
 import { opa } from '#gateways/opa/opa.ts'
@@ -13,8 +14,8 @@ import { openApiDocument } from './openapi.ts'
 import type { Listener } from './port.ts'
 import { createRevocationStreams, REVOCATION_STREAM } from './revocation-stream.ts'
 import { send } from './send.ts'
-import { createAnswerPush, SIGNALS_PREFIX } from './signals.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
+import { createAnswerPush, SIGNALS_PREFIX } from './signals.ts'
 import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
@@ -30,6 +31,7 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
   ['/access/v1/evaluation', AUTHZEN],
   ['/access/v1/evaluations', AUTHZEN],
   ['/forward-auth', FORWARD_AUTH],
+  ['/docker/before', { name: 'docker-mcp', dialect: dockerMcp, keySource: 'bearer' }],
 ])
 
 /** The Data API of OPA: the policy behind the prefix is the gateway's own word. `/` asks where a key precedes it. */

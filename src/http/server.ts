@@ -130,8 +130,9 @@ function openServer(
   return server
 }
 
+/** Never without a body: one gateway takes an empty one for an allow, whatever the status says. */
 function answerClientError(status: number, socket: Socket): void {
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
-  )
+  const body = '{"decision":"deny"}'
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nConnection: close\r\nContent-Type: application/json`
+  socket.end(`${head}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
 }

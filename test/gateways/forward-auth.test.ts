@@ -250,3 +250,26 @@ test('the answer: to a fault, an unreadable call or nothing at all is 403', () =
   expect(forwardAuth.refuse({ code: 'request.too_large', message: 'm' }, wire({})).status).toBe(403)
   expect(forwardAuth.write([], asked.value, wire({})).status).toBe(403)
 })
+
+test('a gateway that asks for it never gets 401', () => {
+  const answers = [{ decision: decision('d' as never, 'deny', 'token.expired') }]
+  const statusAt = (target: string) => forwardAuth.write(answers, asked.value, wire({ target })).status
+  expect(statusAt('/forward-auth')).toBe(401)
+  expect(statusAt('/forward-auth?deny=403')).toBe(403)
+  expect(statusAt('/forward-auth?a=b&deny=403')).toBe(403)
+  expect(statusAt('/forward-auth?deny=4030')).toBe(401)
+})
+
+test('a body that is shorter than the client’s denies', () => {
+  const length = (value: string): Headers => [...CALL, ['X-Original-Content-Length', value]]
+  expect(read(length('3'), 'abc').ok).toBe(true)
+  expect(read(length('300'), 'abc')).toMatchObject({ ok: false, failure: { code: 'request.too_large' } })
+  expect(read(length('3, 300'), 'abc').ok).toBe(false)
+})
+
+test('the body of a check by GET is the body of the call', () => {
+  const found = read(CALL, '{"jsonrpc":"2.0"}')
+  expect(found.ok && new TextDecoder().decode(found.value.requests[0]?.original?.body)).toBe(
+    '{"jsonrpc":"2.0"}',
+  )
+})
