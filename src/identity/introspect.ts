@@ -58,7 +58,7 @@ export function createIntrospect(
     try {
       const answer = await askIssuer(parts, question)
       circuit.failures = 0
-      return judgeAnswer(answer, issuer, toSeconds(now))
+      return judgeAnswer(answer, question, toSeconds(now))
     } catch (fault) {
       circuit.failures += 1
       const over = circuit.failures - FAILURES_MAX
@@ -87,9 +87,8 @@ export function createIntrospect(
     if (!issuer.ok) return issuer
     const { introspection } = issuer.value
     if (introspection === undefined || !TOKEN_SHAPE.test(token)) return failed(stop('token.malformed'))
-    const digest = createHash('sha256').update(token).digest('base64url')
     // The whole configuration is part of the slot: an issuer that changed is asked anew.
-    const slot = JSON.stringify([tenant.id, digest, issuer.value])
+    const slot = JSON.stringify([tenant.id, digestOf(token), issuer.value])
     const known = entries.get(slot)
     if (known !== undefined && toSeconds(now) < known.until) return known.outcome
     entries.delete(slot)
@@ -107,7 +106,11 @@ function introspectedIssuer({ issuers }: TenantState): Result<Issuer, Stop> {
 }
 
 /** RFC 7662 section 2.2: then the same rules as for any other token. */
-function judgeAnswer(answer: JsonObject, issuer: Issuer, now: EpochSeconds): Result<TokenClaims, Stop> {
+function judgeAnswer(
+  answer: JsonObject,
+  { issuer, token }: Question,
+  now: EpochSeconds,
+): Result<TokenClaims, Stop> {
   // INVARIANT: exactly true; a text or a number that looks like it is not.
   if (answer['active'] !== true) return failed(stop('token.inactive'))
   const { iss, token_type: type, chain_complete: isComplete, active: _, ...payload } = answer
@@ -117,10 +120,21 @@ function judgeAnswer(answer: JsonObject, issuer: Issuer, now: EpochSeconds): Res
   // Every hop can deny, so a chain that is cut short can't be judged.
   if (isComplete !== undefined && isComplete !== true)
     return failed(stop('token.claim_invalid', '`chain_complete`'))
-  return judgeClaims({ ...payload, iss: issuer.issuer }, issuer, INTROSPECTED, now)
+  const fingerprint = digestOf(token)
+  const claims: JsonObject = {
+    // Where the id of a token is the token itself, its issuer does not repeat it.
+    [issuer.claims.id ?? 'jti']: `sha256:${fingerprint}`,
+    // Without `sub` no resource owner is involved (RFC 7662 section 2.2): the token speaks for its client.
+    ...(payload['client_id'] !== undefined && { sub: payload['client_id'] }),
+    ...payload,
+    iss: issuer.issuer,
+  }
+  return judgeClaims(claims, issuer, { typ: '', keyId: undefined, fingerprint }, now)
 }
 
-const INTROSPECTED = { typ: '', keyId: undefined, fingerprint: undefined }
+function digestOf(token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
+}
 
 function untilOf(
   outcome: Result<TokenClaims, Stop>,

@@ -19,7 +19,7 @@ export interface TokenClaims {
   readonly usableFrom: EpochSeconds
   readonly usableUntil: EpochSeconds
   readonly boundTo: VerifiedToken['boundTo']
-  /** Key that signed it, and SHA-256 of what was signed; undefined for an introspected token. */
+  /** Key that signed it, and SHA-256 of what was signed; of an opaque token none, and that of its text. */
   readonly keyId: string | undefined
   readonly fingerprint: string | undefined
 }
