@@ -1,3 +1,4 @@
+import { crossingEntry } from '#decision-log/crossing.ts'
 import { type LogEntry, makeEntry } from '#decision-log/entry.ts'
 import type { Mask } from '#decision-log/mask.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
@@ -23,8 +24,10 @@ export interface RecordSteps {
 export async function record(steps: RecordSteps, facts: Recorded): Promise<Decision> {
   const decision = decisionOf(facts)
   try {
-    const written = await steps.log.write(entryOf(steps, facts, decision))
-    return written.ok ? decision : unlogged(decision, written.failure)
+    const rows = rowsOf(facts, entryOf(steps, facts, decision))
+    const written = await Promise.all(rows.map((row) => steps.log.write(row)))
+    const lost = written.find(({ ok }) => !ok)
+    return lost === undefined || lost.ok ? decision : unlogged(decision, lost.failure)
   } catch (error) {
     steps.onFault(error)
     return unlogged(decision, 'log.unavailable')
@@ -64,6 +67,15 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
     ...comeBack(judgement, identity, gateway),
     ...(nonce !== undefined && { proofNonce: nonce }),
   }
+}
+
+/** The row, and one for each other tenant whose agents took part: the answer leaves when all of them are durable. */
+function rowsOf({ judged: { identity }, request }: Recorded, entry: LogEntry): readonly LogEntry[] {
+  if (identity?.delegation.crossings === undefined) return [entry]
+  const crossings = identity.delegation.crossings.map((tenant) =>
+    crossingEntry(entry, tenant, identity, uuidV7(request.now)),
+  )
+  return [entry, ...crossings]
 }
 
 function entryOf(

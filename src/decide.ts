@@ -102,10 +102,17 @@ function judgeRevoked(
 ): Stop | undefined {
   const dependencies = dependenciesOf(identity, request, tenant)
   const issuedAt = identity.token?.issuedAt
-  return (
+  const own =
     guardRevoked(dependencies, tenant.revocations, request.now, issuedAt) ??
     guardRevoked(dependencies, steps.breakers?.of(tenant.id), request.now, issuedAt)
-  )
+  if (own !== undefined) return own
+  // INVARIANT: whom another tenant has sent here is stopped by that tenant's deny list too.
+  for (const id of identity.delegation.crossings ?? []) {
+    const there = [...dependencies, { kind: 'tenant', id } as const]
+    const stop = guardRevoked(there, steps.state.tenant(id)?.revocations, request.now, issuedAt)
+    if (stop !== undefined) return stop
+  }
+  return undefined
 }
 
 /** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */
