@@ -9,5 +9,5 @@ const lua = await findNginxLua()
 describe.runIf('found' in lua)('the Kong plugin', () => {
   const start = () => kongPdkStarter(inject('nginx'), 'found' in lua ? lua.found : '')
   gatewayContract('in nginx with LuaJIT', start)
-  mustDeny({ name: 'Kong (plugin)', sendsBodies: true }, start)
+  mustDeny({ name: 'Kong plugin (in nginx)', sendsBodies: true }, start)
 })

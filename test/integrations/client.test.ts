@@ -160,7 +160,7 @@ describe('an HTTP call', () => {
     const forged = ['x-original-url', 'x-forwarded-uri', 'client-cert', 'x-warder-gateway-key'].map(
       (name): [string, string] => [name, 'forged'],
     )
-    const headers: [string, string][] = [
+    const headers: readonly (readonly [string, string])[] = [
       ...CALL.headers,
       ...forged,
       ['x-warder-reason', 'forged'],
