@@ -33,7 +33,7 @@ export function readSubject(subject: JsonObject, stream: SignalStream): Result<S
   if (format === 'aliases') return readAliases(subject['identifiers'], stream)
   if (format === 'iss_sub') return named(stream, subject['iss'], subject['sub'], 'subject')
   if (format === 'jwt_id') return named(stream, subject['iss'], subject['jti'], 'token')
-  if (format === 'opaque') return named(stream, stream.issuer.issuer, subject['id'], 'session')
+  if (format === 'opaque') return sessionOf(subject['id'], stream)
   const value = plainOf(format, subject)
   if (value === undefined) return refuse('invalid_request', 'the format of the subject is not known')
   // Whoever a gateway asserts by that name, and the same name at each issuer of the stream.
@@ -41,6 +41,14 @@ export function readSubject(subject: JsonObject, stream: SignalStream): Result<S
   const targets = names.map((id) => ({ kind: 'subject', id }) as const)
   const workload = value.startsWith('spiffe://') ? [{ kind: 'client', id: value } as const] : []
   return success({ targets: [...targets, ...workload], isWide: false })
+}
+
+/** A session, at each issuer that the stream may speak of: its name there says nothing of whose it is. */
+function sessionOf(id: Json | undefined, stream: SignalStream): Result<Subject, Refusal> {
+  if (typeof id !== 'string' || id === '' || id.length > 512)
+    return refuse('invalid_request', 'the subject lacks its id')
+  const targets = stream.subjectIssuers.map((issuer) => ({ kind: 'session', id: `${issuer}|${id}` }) as const)
+  return success({ targets, isWide: false })
 }
 
 function plainOf(format: Json | undefined, subject: JsonObject): string | undefined {
@@ -56,7 +64,7 @@ function named(
   stream: SignalStream,
   issuer: Json | undefined,
   id: Json | undefined,
-  kind: 'subject' | 'token' | 'session',
+  kind: 'subject' | 'token',
 ): Result<Subject, Refusal> {
   if (typeof issuer !== 'string' || typeof id !== 'string' || id === '' || id.length > 512)
     return refuse('invalid_request', 'the subject lacks its issuer or id')

@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import { revokeTokensOf } from '#admin/global-token-revocation.ts'
 import { liftRevocation, revoke } from '#admin/revocation.ts'
 import { revocationKey } from '#admin/revocation-ports.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -73,6 +74,7 @@ export function revocationRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     where: 'in all tenants at once',
     tenantOf: () => null,
   })
+  globalTokenRevocation(app, at)
 }
 
 interface Place {
@@ -134,5 +136,30 @@ function routesFor(app: OpenAPIHono<AdminEnv>, at: At, place: Place): void {
   app.openapi(lift, async (c) => {
     const id = c.req.param('id') ?? ''
     return c.json(unwrap(await liftRevocation(c.get('store'), place.tenantOf(c), id)), 200)
+  })
+}
+
+/** Global token revocation: everything that was issued to a subject before now. */
+function globalTokenRevocation(app: OpenAPIHono<AdminEnv>, at: At): void {
+  const route = createRoute({
+    ...at('POST /v1/tenants/{tenant}/global-token-revocation'),
+    summary: 'End every token of a subject that was issued before now',
+    request: {
+      params: tenantParam,
+      body: body(
+        z.strictObject({
+          sub_id: z.record(z.string(), z.any()).openapi({
+            description:
+              'RFC 9493: `iss_sub`, `email`, `opaque`, `jwt_id`, `account`, `uri`, `did` or `phone_number`.',
+          }),
+        }),
+      ),
+    },
+    responses: { ...PROBLEMS, 204: { description: 'It acts on every server within a second.' } },
+  })
+  app.openapi(route, async (c) => {
+    const { sub_id: subject } = c.req.valid('json')
+    unwrap(await revokeTokensOf(c.get('store'), tenantOf(c), subject, systemClock()))
+    return c.body(null, 204)
   })
 }
