@@ -1,6 +1,15 @@
 import type { Release } from '#model/release.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
-import { agree, type Breathe, evaluatePart, inParts, matchingOrdinals, narrow } from './compare.ts'
+import {
+  agree,
+  type Breathe,
+  evaluatePart,
+  inParts,
+  isAskedWhole,
+  matchingOrdinals,
+  narrow,
+  referenceAnswer,
+} from './compare.ts'
 
 /** Why a release may use the compiled evaluator, or may not. */
 export type Verdict =
@@ -34,14 +43,10 @@ export async function checkRelease(
   breathe: Breathe,
   onCompared: (result: 'same' | 'different' | 'unanswered') => void = () => {},
 ): Promise<Verdict> {
-  const narrowed = narrow(release)
+  const questions = isAskedWhole(release) ? askWhole : askParts
   let compared = 0
   const check = async (query: Query): Promise<Exclude<Verdict, { kind: 'proven' }> | undefined> => {
-    for (const part of inParts(release, matchingOrdinals(release, query))) {
-      const reference = evaluatePart(engines.reference, narrowed, part, query)
-      await breathe()
-      const compiled = evaluatePart(engines.compiled, narrowed, part, query)
-      await breathe()
+    for await (const { part, reference, compiled } of questions(engines, release, query, breathe)) {
       if ('kind' in reference) {
         onCompared('unanswered')
         return { kind: 'unproven', detail: reference.detail }
@@ -52,7 +57,7 @@ export async function checkRelease(
         return { kind: 'differs', query, part, reference, compiled }
       }
       onCompared('same')
-      compared += 1
+      if (part.length > 0) compared += 1
     }
     return undefined
   }
@@ -68,4 +73,41 @@ export async function checkRelease(
   if (compared === 0 && release.policyCount > 0)
     return { kind: 'unproven', detail: 'no policy could be reached' }
   return { kind: 'proven', compared }
+}
+
+/** Both answers to a query, and the policies that they are about. */
+interface Answers {
+  readonly part: readonly number[]
+  readonly reference: Evaluation | EngineFault
+  readonly compiled: Evaluation | EngineFault
+}
+
+/** The compiled evaluator as decisions use it, against cedar-wasm with all policies. */
+async function* askWhole(
+  engines: Engines,
+  release: Release,
+  query: Query,
+  breathe: Breathe,
+): AsyncGenerator<Answers> {
+  const reference = await referenceAnswer(engines.reference, release, query, breathe)
+  const [compiled] = engines.compiled(release, [query])
+  const unanswered: EngineFault = { kind: 'engine', detail: 'the compiled evaluator left a query unanswered' }
+  yield { part: matchingOrdinals(release, query), reference, compiled: compiled ?? unanswered }
+  await breathe()
+}
+
+/** Both on some of the matching policies at a time: compiling or preparing thousands at once would hold the loop. */
+async function* askParts(
+  engines: Engines,
+  release: Release,
+  query: Query,
+  breathe: Breathe,
+): AsyncGenerator<Answers> {
+  const narrowed = narrow(release)
+  for (const part of inParts(release, matchingOrdinals(release, query))) {
+    const reference = evaluatePart(engines.reference, narrowed, part, query)
+    await breathe()
+    yield { part, reference, compiled: evaluatePart(engines.compiled, narrowed, part, query) }
+    await breathe()
+  }
 }

@@ -1,5 +1,5 @@
 import type { TenantId } from '#model/ids.ts'
-import type { PolicyRecord } from '#model/release.ts'
+import type { PolicyRecord, Release } from '#model/release.ts'
 import { createCompiledEvaluate } from '#policy/compiled/evaluate.ts'
 import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
@@ -54,7 +54,7 @@ export function ask(risk: number) {
 export async function tenantOf(
   name: string,
   policies = POLICIES,
-): Promise<ProvenTenant & { release: object }> {
+): Promise<ProvenTenant & { readonly release: Release }> {
   return {
     id: name as TenantId,
     registry: emptyRegistry(),

@@ -1,9 +1,12 @@
 import { readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import type { Evaluate } from '#policy/port.ts'
 import { checkRelease } from '#policy/shadow/check-release.ts'
 import { createBreathe, matchingOrdinals } from '#policy/shadow/compare.ts'
 import { generateQueries } from '#policy/shadow/generate-queries.ts'
+import { emptyRegistry } from '#registry/snapshot.ts'
 import { createRandom } from '../../support/generate/random.ts'
+import { releaseOfTexts } from '../../support/policy-records.ts'
 import { createWorld, type World } from '../../support/world.ts'
 import { compiled, misreading, reference } from './engines.ts'
 
@@ -36,4 +39,22 @@ test.each([
   const parts = { generated: queries, recorded: [] }
   const engines = { compiled: misreading(pattern, replacement), reference }
   expect((await checkRelease(engines, release, parts, createBreathe())).kind).toBe('differs')
+})
+
+test('a release of many policies is compared in parts, and a wrong evaluator is caught in it too', async () => {
+  const texts = Array.from(
+    { length: 200 },
+    (_, i) =>
+      `@id("p${i}")\npermit(principal, action == Action::"a${i}", resource) when { context.n <= ${i} };`,
+  )
+  const release = await releaseOfTexts([
+    ...texts,
+    '@id("f")\nforbid(principal, action, resource) when { context.x };',
+  ])
+  const check = (fast: Evaluate) => {
+    const generated = generateQueries(release, emptyRegistry(), createRandom(7).next)
+    return checkRelease({ compiled: fast, reference }, release, { generated, recorded: [] }, createBreathe())
+  }
+  expect((await check(compiled)).kind).toBe('proven')
+  expect((await check(misreading(/ <= /g, ' < '))).kind).toBe('differs')
 })
