@@ -1,5 +1,6 @@
 import type { SchemaAttributes, SchemaType } from '#model/release.ts'
 import type { EntityUid, ExtensionFunction, Json, JsonObject, Value, ValueRecord } from '#model/value.ts'
+import { parseExtension } from '#policy/compiled/extension.ts'
 
 /**
  * Who wrote the JSON. `stored`: an administrator, Cedar's explicit `__entity` and `__extn` forms are meant.
@@ -16,13 +17,6 @@ export class TypeMismatch extends Error {
     this.name = 'TypeMismatch'
     this.path = path
   }
-}
-
-const EXTENSION_TEXT: Record<ExtensionFunction, RegExp> = {
-  decimal: /^-?\d{1,15}\.\d{1,4}$/,
-  ip: /^[0-9a-fA-F.:]{2,43}(\/\d{1,3})?$/,
-  datetime: /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{3})?(Z|[+-]\d{4}))?$/,
-  duration: /^(?=.*\d)-?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$/,
 }
 
 /** Decimals hold four places and 2^63 ten-thousandths (Cedar extension type `decimal`). */
@@ -106,7 +100,7 @@ function typedEntity(json: Json, type: string, origin: JsonOrigin, path: string)
 function typedExtension(json: Json, fn: ExtensionFunction, origin: JsonOrigin, path: string): Value {
   const escaped = origin === 'stored' ? escapedExtension(json) : undefined
   if (escaped !== undefined && escaped.fn === fn) return { kind: 'extension', ...escaped }
-  if (typeof json === 'string' && json !== '' && EXTENSION_TEXT[fn].test(json))
+  if (typeof json === 'string' && parseExtension(fn, json) !== undefined)
     return { kind: 'extension', fn, text: json }
   if (fn === 'decimal' && typeof json === 'number') return decimal(json, path)
   throw new TypeMismatch(path, `a valid ${fn}`)
@@ -124,6 +118,8 @@ function untyped(json: Json, origin: JsonOrigin, path: string): Value {
     if (uid !== undefined) return { kind: 'entity', uid }
     const extension = escapedExtension(json)
     if (extension !== undefined) return { kind: 'extension', ...extension }
+    if (Object.hasOwn(json, '__entity') || Object.hasOwn(json, '__extn'))
+      throw new TypeMismatch(path, 'a valid reference or extension value')
   }
   return { kind: 'record', fields: toRecord(json, undefined, origin, path, false) }
 }
@@ -152,7 +148,7 @@ function escapedExtension(json: Json): { readonly fn: ExtensionFunction; readonl
   if (inner === undefined || !isObject(inner)) return undefined
   const { fn, arg } = inner
   if (fn !== 'ip' && fn !== 'decimal' && fn !== 'datetime' && fn !== 'duration') return undefined
-  return typeof arg === 'string' ? { fn, text: arg } : undefined
+  return typeof arg === 'string' && parseExtension(fn, arg) !== undefined ? { fn, text: arg } : undefined
 }
 
 function plainUid(json: Json): EntityUid | undefined {

@@ -10,7 +10,7 @@ import type { RuntimeValue } from './value.ts'
 
 /** One `when` or `unless` of a policy, in Cedar's JSON form. */
 interface Clause {
-  readonly kind: string
+  readonly kind: 'when' | 'unless'
   readonly body: unknown
 }
 
@@ -43,7 +43,7 @@ export function clausesOf(text: string): readonly Clause[] {
 export function compileExpression(node: unknown): Expression {
   const [name, operand] = nodeOf(node)
   const build = NODES.get(name)
-  if (build !== undefined) return build(operand, name)
+  if (build !== undefined) return build(operand)
   const operator = BINARY.get(name)
   if (operator !== undefined) {
     const { left, right } = objectOf(operand)
@@ -54,7 +54,7 @@ export function compileExpression(node: unknown): Expression {
   return call
 }
 
-type Build = (operand: unknown, name: string) => Expression
+type Build = (operand: unknown) => Expression
 
 const unary =
   (make: (of: Run) => Run): Build =>
@@ -68,8 +68,8 @@ const tagged =
   }
 
 const chained =
-  (make: (terms: readonly Run[]) => Run): Build =>
-  (operand, name) => ({ run: make(chainOf(operand, name).map(runOf)) })
+  (name: '&&' | '||', make: (terms: readonly Run[]) => Run): Build =>
+  (operand) => ({ run: make(operandsOf({ [name]: operand }, name).map(runOf)) })
 
 const NODES: ReadonlyMap<string, Build> = new Map<string, Build>([
   ['Value', (value) => constant(literal(value))],
@@ -78,8 +78,8 @@ const NODES: ReadonlyMap<string, Build> = new Map<string, Build>([
   ['!', unary(not)],
   ['neg', unary(negative)],
   ['isEmpty', unary(isEmpty)],
-  ['&&', chained(and)],
-  ['||', chained(or)],
+  ['&&', chained('&&', and)],
+  ['||', chained('||', or)],
   ['getTag', tagged(getTag)],
   ['hasTag', tagged(hasTag)],
   ['.', path],
@@ -111,16 +111,19 @@ function variable(name: unknown): Expression {
   }
 }
 
-/** The operands of a chain that leans to the left, however long, in their order. */
-function chainOf(operand: unknown, name: string): readonly unknown[] {
-  const terms: unknown[] = []
-  let at = objectOf(operand)
-  for (;;) {
-    terms.push(at['right'])
-    const [inner, innerOperand] = nodeOf(at['left'])
-    if (inner !== name) return [...terms, at['left']].reverse()
-    at = objectOf(innerOperand)
+/** The operands of a chain of one operator in their order, through chains on either side; the node itself if it is none. */
+export function operandsOf(node: unknown, name: '&&' | '||'): readonly unknown[] {
+  const operands: unknown[] = []
+  const open: unknown[] = [node]
+  while (open.length > 0) {
+    const next = open.pop()
+    const [kind, operand] = nodeOf(next)
+    if (kind === name) {
+      const { left, right } = objectOf(operand)
+      open.push(right, left)
+    } else operands.push(next)
   }
+  return operands
 }
 
 /** `a.b.c`, however long, as one step. */
@@ -239,7 +242,8 @@ function nodeOf(node: unknown): readonly [string, unknown] {
   return entry
 }
 
-function objectOf(value: unknown): { readonly [key: string]: unknown } {
+/** A JSON object. @throws Unsupported for anything else. */
+export function objectOf(value: unknown): { readonly [key: string]: unknown } {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Unsupported('an expression of another form')
   return value as { readonly [key: string]: unknown }

@@ -1,3 +1,4 @@
+import type { Release } from '#model/release.ts'
 import { type EntityUid, type UidKey, uidKey, type ValueRecord } from '#model/value.ts'
 import type { EntityFacts, Query } from '#policy/port.ts'
 import { type Outcome, type RuntimeEntity, type RuntimeRecord, recordOf, sameUid } from './value.ts'
@@ -5,6 +6,7 @@ import { type Outcome, type RuntimeEntity, type RuntimeRecord, recordOf, sameUid
 /** Up to this many ancestors are compared one by one; more get an index, kept as long as the list of ancestors. */
 const COMPARED_MAX = 12
 
+const NOBODY: readonly EntityUid[] = []
 const NO_FIELDS: ValueRecord = new Map()
 
 /** What the expressions of one query read: its four variables and the entities that it reaches. */
@@ -52,6 +54,18 @@ export class Environment {
       return { uid, attrs: NO_FIELDS, tags: NO_FIELDS, ancestors: actionAncestors }
     return entity(uid)
   }
+}
+
+/** Ordinals of the policies whose scope matches the query of this environment. */
+export function matchingIn(release: Release, query: Query, environment: Environment): readonly number[] {
+  return release.matching({
+    principal: query.principal,
+    principalAncestors: environment.factsOf(query.principal)?.ancestors ?? NOBODY,
+    action: query.action,
+    actionAncestors: query.actionAncestors,
+    resource: query.resource,
+    resourceAncestors: environment.factsOf(query.resource)?.ancestors ?? NOBODY,
+  })
 }
 
 /**

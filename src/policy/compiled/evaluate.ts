@@ -1,9 +1,8 @@
 import type { PolicyRecord, Release } from '#model/release.ts'
-import type { EntityUid } from '#model/value.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
 import { compileConditions } from './compile.ts'
 import { conditionsText } from './conditions.ts'
-import { Environment } from './environment.ts'
+import { Environment, matchingIn } from './environment.ts'
 import { type Run, Unsupported } from './expression.ts'
 
 /** More matching policies than this are refused, as by the evaluator over cedar-wasm. */
@@ -13,8 +12,6 @@ const POLICIES_MAX = 2_000
 const PROGRAMS_MAX = 16_384
 
 const NOTHING_MATCHES: Evaluation = { satisfied: [], errored: [] }
-
-const NOBODY: readonly EntityUid[] = []
 
 /** Told once for each policy that is left to the other evaluator, with the reason. */
 export type OnUnsupported = (release: Release, policyId: string, why: string) => void
@@ -60,14 +57,7 @@ function evaluateOne(
   query: Query,
 ): Evaluation | EngineFault | undefined {
   const environment = new Environment(query)
-  const ordinals = release.matching({
-    principal: query.principal,
-    principalAncestors: environment.factsOf(query.principal)?.ancestors ?? NOBODY,
-    action: query.action,
-    actionAncestors: query.actionAncestors,
-    resource: query.resource,
-    resourceAncestors: environment.factsOf(query.resource)?.ancestors ?? NOBODY,
-  })
+  const ordinals = matchingIn(release, query, environment)
   if (ordinals.length === 0) return NOTHING_MATCHES
   if (ordinals.length > POLICIES_MAX)
     return { kind: 'limit', detail: `more than ${POLICIES_MAX} policies match` }

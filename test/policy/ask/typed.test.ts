@@ -75,10 +75,15 @@ describe('without a schema', () => {
     })
   })
 
-  test('`unknown` is no extension value for anybody', () => {
-    expect(toValue({ __extn: { fn: 'unknown', arg: 'x' } }, undefined, 'stored', 'x')).toMatchObject({
-      kind: 'record',
-    })
+  test.each([
+    { __extn: { fn: 'unknown', arg: 'x' } },
+    { __extn: { fn: 'datetime', arg: '2024-02-30' } },
+    { __extn: { fn: 'ip', arg: '1.2.3' } },
+    { __entity: { type: 'A' } },
+  ])('what only looks like an extension value or a reference is refused: %j', (json) => {
+    expect(() => toValue(json, undefined, 'stored', 'x')).toThrow(
+      '`x` is not a valid reference or extension value',
+    )
   })
 
   test('null members are absent, and a null alone is refused', () => {
