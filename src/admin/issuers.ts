@@ -2,6 +2,7 @@ import { parseIssuer } from '#identity/issuer.ts'
 import type { IssuerProblem } from '#identity/issuer-fields.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import { parseTenantId, type TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
 import type { AdminStore } from './ports.ts'
 
@@ -17,12 +18,8 @@ export async function putIssuer(
 ): Promise<Result<{ readonly issuer: string; readonly tenant: TenantId }, IssuerFailure>> {
   const tenant = parseTenantId(request.tenant)
   if (tenant === undefined) return failed({ ...tenantUnknown(request.tenant), problems: [] })
-  const json = parseJson(request.text)
-  const issuer = json.ok ? parseIssuer(json.value) : failed([{ path: '', message: json.failure }])
-  if (!issuer.ok) {
-    const failure = invalid('issuer.invalid', 'the issuer file has problems; nothing was stored')
-    return failed({ ...failure, problems: issuer.failure })
-  }
+  const issuer = readIssuerFile(request.text)
+  if (!issuer.ok) return issuer
   const stored = await store.putIssuer(tenant, issuer.value)
   return stored === 'tenant_unknown'
     ? failed({ ...tenantUnknown(tenant), problems: [] })
@@ -37,11 +34,36 @@ export async function removeIssuer(
   const tenant = parseTenantId(request.tenant)
   if (tenant === undefined) return failed(tenantUnknown(request.tenant))
   const { issuer } = request
-  if ((await store.removeIssuer(tenant, issuer)) === 'removed') return success({ issuer, tenant })
+  return (await store.removeIssuer(tenant, issuer)) === 'removed'
+    ? success({ issuer, tenant })
+    : failed(issuerUnknown(tenant, issuer))
+}
+
+/** Makes every server fetch the keys of an issuer anew, for when one was compromised or rotated in a hurry. */
+export async function reloadIssuer(
+  store: AdminStore,
+  request: { readonly tenant: string; readonly issuer: string },
+): Promise<Result<{ readonly issuer: string; readonly tenant: TenantId }, AdminFailure>> {
+  const tenant = parseTenantId(request.tenant)
+  if (tenant === undefined) return failed(tenantUnknown(request.tenant))
+  const { issuer } = request
+  return (await store.reloadIssuer(tenant, issuer)) === 'reloaded'
+    ? success({ issuer, tenant })
+    : failed(issuerUnknown(tenant, issuer))
+}
+
+/** The issuer that a file describes, without storing it. */
+export function readIssuerFile(text: string): Result<Issuer, IssuerFailure> {
+  const json = parseJson(text)
+  const issuer = json.ok ? parseIssuer(json.value) : failed([{ path: '', message: json.failure }])
+  if (issuer.ok) return issuer
+  const failure = invalid('issuer.invalid', 'the issuer file has problems; nothing was stored')
+  return failed({ ...failure, problems: issuer.failure })
+}
+
+function issuerUnknown(tenant: TenantId, issuer: string): AdminFailure {
   const message = `the tenant \`${tenant}\` has no issuer \`${issuer.slice(0, 200)}\``
-  return failed(
-    refused('issuer.unknown', message, `list them with \`warder issuer list --tenant ${tenant}\``),
-  )
+  return refused('issuer.unknown', message, `list them with \`warder issuer list --tenant ${tenant}\``)
 }
 
 function parseJson(text: string): Result<unknown, string> {

@@ -131,6 +131,8 @@ export interface AdminStore extends RevocationStore, GrantStore, AgentStore, Fed
   revokeGateway(tenant: TenantId, name: string): Promise<'revoked' | 'unknown'>
   putIssuer(tenant: TenantId, issuer: Issuer): Promise<'stored' | 'tenant_unknown'>
   removeIssuer(tenant: TenantId, issuer: string): Promise<'removed' | 'unknown'>
+  /** Makes every server forget the keys that it has of the issuer, and fetch them anew. */
+  reloadIssuer(tenant: TenantId, issuer: string): Promise<'reloaded' | 'unknown'>
   listIssuers(tenant: TenantId, page: Page): Promise<readonly Issuer[]>
   /**
    * Inserts or replaces entities (rows are versioned, old versions stay). Reports progress after each batch. `retired` is an

@@ -1,9 +1,13 @@
 import type { Command } from 'commander'
 import { readTextFile } from '#admin/policy-folder.ts'
-import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
-import { fromAdmin } from './failure.ts'
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { Issuer } from '#model/issuer.ts'
+import { type CliContext, optionalTenant, tenantColumn, tenantOf, tenantPages } from './context.ts'
+import { CliFailure, EXIT, fromAdmin } from './failure.ts'
+import { explain, printRules, tokenIn } from './identity-commands.ts'
 
-/** `warder issuer add|list|remove`. */
+/** `warder issuer add|test|reload|list|remove`. */
 export function addIssuerCommands(program: Command, context: CliContext): void {
   const issuer = program.command('issuer').description('issuers: whose access tokens are believed')
   issuer
@@ -26,6 +30,8 @@ export function addIssuerCommands(program: Command, context: CliContext): void {
         output.object(put.value, [`added issuer ${put.value.issuer}`])
       })
     })
+  addTestCommand(issuer, context)
+  addReloadCommand(issuer, context)
   issuer
     .command('remove')
     .argument('<issuer>', 'its `issuer` value')
@@ -69,4 +75,75 @@ export function addIssuerCommands(program: Command, context: CliContext): void {
         )
       })
     })
+}
+
+function addReloadCommand(issuer: Command, context: CliContext): void {
+  issuer
+    .command('reload')
+    .argument('<issuer>', 'its `issuer` value')
+    .requiredOption('--tenant <tenant>', 'tenant that trusts it')
+    .description('make every server forget the keys of an issuer and fetch them anew')
+    .action(async (name: string, flags: { readonly tenant: string }, command: Command) => {
+      const output = context.output(command)
+      const { reloadIssuer } = await import('#admin/issuers.ts')
+      await context.database(output, async ({ store }) => {
+        const reloaded = await reloadIssuer(store, { tenant: flags.tenant, issuer: name })
+        if (!reloaded.ok) throw fromAdmin(reloaded.failure)
+        output.object({ ...reloaded.value, reloaded: true }, [`the keys of ${name} are fetched anew`])
+      })
+    })
+}
+
+/** Needs no database: nothing is stored. */
+function addTestCommand(issuer: Command, context: CliContext): void {
+  issuer
+    .command('test')
+    .argument('<file>', 'JSON file as for `issuer add`')
+    .option('--token <file>', 'file with an access token to judge; it is never shown')
+    .option('--tenant <tenant>', 'tenant that a tenant claim must name', 'test')
+    .description('check an issuer file, fetch its keys, and judge a token by it; nothing is stored')
+    .action(async (file: string, flags: TestFlags, command: Command) => {
+      const output = context.output(command)
+      const text = await readTextFile(file)
+      if (!text.ok) throw fromAdmin(text.failure)
+      const { readIssuerFile } = await import('#admin/issuers.ts')
+      const read = readIssuerFile(text.value)
+      if (!read.ok) {
+        const details = read.failure.problems.map((problem) => ({ ...problem, help: undefined }))
+        throw fromAdmin(read.failure, details)
+      }
+      const tenant = tenantOf(flags.tenant)
+      const keys = await countKeys(tenant, read.value)
+      if (flags.token === undefined) {
+        output.object({ issuer: read.value.issuer, keys }, [`the file is good and gives ${keys} keys`])
+        return
+      }
+      const now = Date.now() as EpochMilliseconds
+      printRules(output, await explain(await tokenIn(flags.token), { tenant, issuers: [read.value], now }))
+    })
+}
+
+interface TestFlags {
+  readonly token?: string
+  readonly tenant: string
+}
+
+async function countKeys(tenant: TenantId, issuer: Issuer): Promise<number> {
+  const [{ createKeySets }, { createFetchJwks }, { systemClock }] = await Promise.all([
+    import('#identity/key-sets.ts'),
+    import('#identity/jwks-fetch.ts'),
+    import('#lib/clock.ts'),
+  ])
+  let cause = 'there are none'
+  const onFault = (_: string, fault: string) => {
+    cause = fault
+  }
+  const sets = createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault })
+  const current = await sets.load(tenant, issuer)
+  sets.close()
+  if (current !== undefined) return current.set.size
+  throw new CliFailure(EXIT.wrong, {
+    code: 'token.keys_unavailable',
+    message: `the keys can not be had: ${cause}`,
+  })
 }

@@ -6,6 +6,7 @@ import { addFederationCommands } from './federation-commands.ts'
 import { addGatewayCommands } from './gateway-commands.ts'
 import { addGrantCommands } from './grant-commands.ts'
 import { addHealthCommands } from './health-commands.ts'
+import { addIdentityCommands } from './identity-commands.ts'
 import { addIssuerCommands } from './issuer-commands.ts'
 import { addLogsCommands } from './logs-commands.ts'
 import type { CliOptions } from './options.ts'
@@ -43,6 +44,7 @@ export function createProgram(options: CliOptions): Command {
   addTenantCommands(program, context)
   addGatewayCommands(program, context)
   addIssuerCommands(program, context)
+  addIdentityCommands(program, context)
   addAgentCommands(program, context)
   addGrantCommands(program, context)
   addFederationCommands(program, context)

@@ -66,14 +66,15 @@ function isOpaque(token: string, { issuers }: TenantState): boolean {
  * The issuer that `iss` names, compared character by character. A JWT-SVID is found by the trust domain of its subject
  * instead: SPIFFE keeps trust material by domain, and `iss` has no meaning there (SPIFFE JWT-SVID section 3).
  */
-function issuerOf({ issuer, payload }: ParsedJwt, tenant: TenantState): Result<Issuer, Stop> {
-  const named = tenant.issuers.find((each) => each.issuer === issuer)
+export function issuerOf(
+  { issuer, payload }: ParsedJwt,
+  { issuers }: Pick<TenantState, 'issuers'>,
+): Result<Issuer, Stop> {
+  const named = issuers.find((each) => each.issuer === issuer)
   if (named !== undefined) return success(named)
   const { sub } = payload
   const domain = typeof sub === 'string' ? spiffeDomainOf(sub) : undefined
-  const trusted = tenant.issuers.find(
-    (each) => each.profile === 'spiffe' && each.issuer === `spiffe://${domain}`,
-  )
+  const trusted = issuers.find((each) => each.profile === 'spiffe' && each.issuer === `spiffe://${domain}`)
   if (trusted !== undefined) return success(trusted)
   return failed(issuer === undefined ? stop('token.claim_missing', '`iss`') : stop('token.issuer_unknown'))
 }
@@ -81,7 +82,8 @@ function issuerOf({ issuer, payload }: ParsedJwt, tenant: TenantState): Result<I
 /** Members of the header of a JWT-SVID; others must not be there (SPIFFE JWT-SVID section 2). */
 const SVID_HEADER: readonly string[] = ['alg', 'kid', 'typ']
 
-function objectionToHeader(jwt: ParsedJwt, issuer: Issuer): Stop | undefined {
+/** Why the header of a token is not one that this issuer may send. */
+export function objectionToHeader(jwt: ParsedJwt, issuer: Issuer): Stop | undefined {
   if (!issuer.algorithms.includes(jwt.alg)) return stop('token.algorithm')
   if (!issuer.types.includes(jwt.typ)) return stop('token.type', 'the `typ` is not accepted for this issuer')
   if (issuer.profile === 'spiffe' && Object.keys(jwt.header).some((name) => !SVID_HEADER.includes(name)))

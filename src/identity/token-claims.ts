@@ -44,12 +44,10 @@ export function judgeClaims(
   source: TokenSource,
   now: EpochSeconds,
 ): Result<TokenClaims, Stop> {
-  const objection =
-    objectionToKind(payload, issuer, source.typ) ??
-    objectionToSubject(payload) ??
-    objectionToRequired(payload, issuer) ??
-    objectionToAudience(payload['aud'], issuer.audience, issuer.audiencesMax)
-  if (objection !== undefined) return failed(objection)
+  for (const { judge } of CLAIM_RULES) {
+    const objection = judge(payload, issuer, source)
+    if (objection !== undefined) return failed(objection)
+  }
   const bound = readBinding(payload['cnf'])
   if (!bound.ok) return bound
   const dates = judgeDates(payload, issuer, now)
@@ -57,6 +55,23 @@ export function judgeClaims(
   const { keyId, fingerprint } = source
   return success({ issuer, payload, ...dates.value, boundTo: bound.value, keyId, fingerprint })
 }
+
+/** One rule about claims that needs no clock. */
+export interface ClaimRule {
+  readonly name: string
+  readonly judge: (payload: JsonObject, issuer: Issuer, source: TokenSource) => Stop | undefined
+}
+
+/** The rules that come before binding and dates, in their order. */
+export const CLAIM_RULES: readonly ClaimRule[] = [
+  { name: 'kind of token', judge: (payload, issuer, { typ }) => objectionToKind(payload, issuer, typ) },
+  { name: 'subject', judge: objectionToSubject },
+  { name: 'required claims', judge: objectionToRequired },
+  {
+    name: 'audience',
+    judge: ({ aud }, { audience, audiencesMax }) => objectionToAudience(aud, audience, audiencesMax),
+  },
+]
 
 function objectionToSubject({ sub }: JsonObject): Stop | undefined {
   if (sub === undefined) return stop('token.claim_missing', '`sub`')

@@ -18,7 +18,7 @@ import {
 } from './federations.ts'
 import { addGateway, listGateways, revokeGateway, rotateGateway, setGateway } from './gateways.ts'
 import { addGrant, listGrants, revokeGrant } from './grants.ts'
-import { listIssuers, putIssuer, removeIssuer } from './issuers.ts'
+import { listIssuers, putIssuer, reloadIssuer, removeIssuer } from './issuers.ts'
 import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
 import { liftRevocation, listRevocations, revoke } from './revocations.ts'
 import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
@@ -60,6 +60,7 @@ export function createAdminStore(
     revokeGateway: (tenant, name) => revokeGateway(writer, tenant, name),
     putIssuer: async (tenant, issuer) => putIssuer(writer, tenant, await sealed(tenant, issuer, sealing)),
     removeIssuer: (tenant, issuer) => removeIssuer(writer, tenant, issuer),
+    reloadIssuer: (tenant, issuer) => reloadIssuer(writer, tenant, issuer),
     listIssuers: (tenant, page) => listIssuers(sql, tenant, page),
     putEntities: (tenant, entities, onProgress) => putEntities(writer, tenant, entities, onProgress),
     removeEntities: (tenant, uids) => removeEntities(writer, tenant, uids),

@@ -44,6 +44,35 @@ export async function removeIssuer(
   return outcome === 'tenant_unknown' ? 'unknown' : outcome
 }
 
+/** Raises the revision of the issuer's keys, which every server reads with its state. */
+export async function reloadIssuer(
+  writer: Writer,
+  tenant: TenantId,
+  issuer: string,
+): Promise<'reloaded' | 'unknown'> {
+  const outcome = await changeTenant(writer, tenant, async (transaction, version, keep) => {
+    const [row] = await transaction<{ record: Issuer }[]>`
+      select record from issuers where tenant = ${tenant} and issuer = ${issuer}`
+    if (row === undefined) {
+      keep()
+      return 'unknown' as const
+    }
+    const after = JSON.stringify({ ...row.record, keysRevision: version })
+    await transaction`
+      update issuers set record = ${after}::text::json, updated_at = now()
+      where tenant = ${tenant} and issuer = ${issuer}`
+    const before = row.record.keysRevision ?? 0
+    await writer.record(transaction, {
+      tenant,
+      target: issuer,
+      before: { keys_revision: before },
+      after: { keys_revision: version },
+    })
+    return 'reloaded' as const
+  })
+  return outcome === 'tenant_unknown' ? 'unknown' : outcome
+}
+
 async function recordOf(transaction: Transaction, tenant: TenantId, issuer: string): Promise<Json> {
   const [row] = await transaction<{ record: Issuer }[]>`
     select record from issuers where tenant = ${tenant} and issuer = ${issuer}`

@@ -1,7 +1,7 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
-import { putIssuer, removeIssuer } from '#admin/issuers.ts'
+import { putIssuer, reloadIssuer, removeIssuer } from '#admin/issuers.ts'
 import { type AdminEnv, tenantOf } from './call.ts'
-import { unwrap } from './problem.ts'
+import { Problem, unwrap } from './problem.ts'
 import type { At } from './route.ts'
 import { body, json, PROBLEMS, pageOf, pageQuery, readPage, tenantParam } from './shapes.ts'
 
@@ -48,9 +48,25 @@ export function issuerRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
   })
   app.openapi(put, async (c) => {
     const given = c.req.valid('json')
+    const { token } = c.get('call')
     c.get('call').target = given.issuer.slice(0, 200)
+    // INVARIANT: who administers one tenant can't use the server to reach into the network that it stands in.
+    if (token.tenants !== null && given['private_network'] === true)
+      throw new Problem(403, 'http.forbidden', 'only a token for all tenants may set `private_network`')
     const request = { tenant: tenantOf(c), text: JSON.stringify(given) }
     return c.json(unwrap(await putIssuer(c.get('store'), request)), 200)
+  })
+
+  const reload = createRoute({
+    ...at('POST /v1/tenants/{tenant}/issuers/reload'),
+    summary: 'Make every server forget the keys of an issuer and fetch them anew',
+    request: { params: tenantParam, body: body(z.strictObject({ issuer: z.string() })) },
+    responses: { ...PROBLEMS, 200: json(changed, 'Its keys are fetched anew.') },
+  })
+  app.openapi(reload, async (c) => {
+    const { issuer: name } = c.req.valid('json')
+    c.get('call').target = name.slice(0, 200)
+    return c.json(unwrap(await reloadIssuer(c.get('store'), { tenant: tenantOf(c), issuer: name })), 200)
   })
 
   const remove = createRoute({

@@ -1,0 +1,139 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Database, openDatabase } from '#store/database.ts'
+import { AUDIENCE, claims, ISSUER, makeKey, NOW_SECONDS, type SigningKey, sign } from '../support/tokens.ts'
+import { type Run, runner, temporaryFolder } from './harness.ts'
+
+const folder = temporaryFolder()
+const run: Run = runner(folder.path)
+let beside: Database
+let key: SigningKey
+let issuerFile: string
+const AT = new Date(NOW_SECONDS * 1000).toISOString()
+
+function file(name: string, content: string): string {
+  const path = join(folder.path, name)
+  writeFileSync(path, content)
+  return path
+}
+
+beforeAll(async () => {
+  beside = await openDatabase({ url: undefined, dataDir: folder.path, applicationName: 'test' })
+  key = await makeKey('ES256', 'k')
+  issuerFile = file(
+    'issuer.json',
+    JSON.stringify({ issuer: ISSUER, audience: AUDIENCE, jwks: { keys: [key.jwk] } }),
+  )
+  await run(['tenant', 'add', 'acme'])
+  await run(['issuer', 'add', issuerFile, '--tenant', 'acme'])
+})
+
+afterAll(async () => {
+  await beside.close()
+  folder.remove()
+})
+
+const outcomes = (stdout: string) =>
+  JSON.parse(stdout).rules.map(({ rule, outcome }: { rule: string; outcome: string }) => `${rule} ${outcome}`)
+
+test('a good token passes every rule at its time', async () => {
+  const path = file('good.jwt', `${await sign(key)}\n`)
+  const ran = await run(['identity', 'explain', path, '--tenant', 'acme', '--at', AT, '--json'])
+  expect([ran.exit, ran.stderr]).toEqual([0, ''])
+  expect(JSON.parse(ran.stdout).accepted).toBe(true)
+  expect(outcomes(ran.stdout)).toEqual(
+    [
+      'form',
+      'issuer',
+      'header',
+      'signature',
+      'kind of token',
+      'subject',
+      'required claims',
+      'audience',
+      'binding',
+      'dates',
+      'facts',
+    ].map((rule) => `${rule} passed`),
+  )
+})
+
+test.each<[string, object, object, string, string]>([
+  ['another typ', {}, { typ: 'JWT' }, 'header', 'token.type'],
+  ['another issuer', { iss: 'https://evil.example' }, {}, 'issuer', 'token.issuer_unknown'],
+  ['an unknown key', {}, { kid: 'other' }, 'signature', 'token.key_unknown'],
+  ['a nonce', { nonce: 'n' }, {}, 'kind of token', 'token.type'],
+  ['no jti', { jti: undefined }, {}, 'required claims', 'token.claim_missing'],
+  ['another audience', { aud: 'x' }, {}, 'audience', 'token.audience'],
+  ['an odd binding', { cnf: { jwk: {} } }, {}, 'binding', 'pop.method_unsupported'],
+  ['an early end', { exp: NOW_SECONDS - 40 }, {}, 'dates', 'token.expired'],
+  ['scopes that are a number', { scope: 7 }, {}, 'facts', 'token.claim_invalid'],
+])('a token with %s fails at its rule, those after it are skipped, and it is not shown', async (...row) => {
+  const [, payload, header, rule, code] = row
+  const token = await sign(key, claims(payload as never), header)
+  const path = file('bad.jwt', token)
+  const ran = await run(['identity', 'explain', path, '--tenant', 'acme', '--at', AT, '--json'])
+  expect(ran.exit).toBe(1)
+  const { rules } = JSON.parse(ran.stdout)
+  const at = rules.findIndex((each: { outcome: string }) => each.outcome !== 'passed')
+  expect(rules[at]).toMatchObject({ rule, outcome: 'failed', code })
+  expect(rules.slice(at + 1).every((each: { outcome: string }) => each.outcome === 'skipped')).toBe(true)
+  expect(rules).toHaveLength(11)
+  expect(ran.stdout + ran.stderr).not.toContain(token.slice(0, 20))
+})
+
+test('without a time a token is judged as of now', async () => {
+  const path = file('now.jwt', await sign(key))
+  const ran = await run(['identity', 'explain', path, '--tenant', 'acme', '--json'])
+  expect(ran.exit).toBe(1)
+})
+
+test('an issuer file is tested without storing anything', async () => {
+  const ran = await run(['issuer', 'test', issuerFile, '--json'])
+  expect(JSON.parse(ran.stdout)).toEqual({ issuer: ISSUER, keys: 1 })
+  const noAudience = file('bad.json', JSON.stringify({ issuer: ISSUER, jwks: { keys: [key.jwk] } }))
+  const bad = await run(['issuer', 'test', noAudience, '--json'])
+  expect(bad.exit).toBe(1)
+  expect(JSON.parse(bad.stderr).error.details).toMatchObject([{ path: 'audience' }])
+  const token = file('foreign.jwt', await sign(key, claims({ aud: 'x' })))
+  const judged = await run(['issuer', 'test', issuerFile, '--token', token, '--json'])
+  expect(judged.exit).toBe(1)
+  expect(JSON.parse(judged.stderr).error.code).toBe('token.audience')
+})
+
+test('keys are reloaded on command, with an audit row; an unknown issuer is refused', async () => {
+  const ran = await run(['issuer', 'reload', ISSUER, '--tenant', 'acme', '--json'])
+  expect(JSON.parse(ran.stdout)).toEqual({ issuer: ISSUER, tenant: 'acme', reloaded: true })
+  const [listed] = JSON.parse((await run(['issuer', 'list', '--tenant', 'acme', '--json'])).stdout)
+  expect(listed.keysRevision).toBeGreaterThan(0)
+  const unknown = await run(['issuer', 'reload', 'https://nobody.example', '--tenant', 'acme', '--json'])
+  expect([unknown.exit, JSON.parse(unknown.stderr).error.code]).toEqual([3, 'issuer.unknown'])
+})
+
+test('an introspection secret is sealed before it is stored and shown nowhere', async () => {
+  const secret = 'correct-horse-battery'
+  const path = file(
+    'opaque.json',
+    JSON.stringify({
+      issuer: 'https://opaque.example',
+      audience: AUDIENCE,
+      introspection: {
+        url: 'https://opaque.example/introspect',
+        client_id: 'rs',
+        authentication: 'client_secret_basic',
+        secret,
+      },
+    }),
+  )
+  expect(await run(['issuer', 'add', path, '--tenant', 'acme', '--json'])).toMatchObject({ exit: 0 })
+  const [row] =
+    await beside.sql`select record::text as text from issuers where issuer = 'https://opaque.example'`
+  expect(row?.['text']).toMatch(/"secret":"v1\./)
+  expect(row?.['text']).not.toContain(secret)
+  const listed = await run(['issuer', 'list', '--tenant', 'acme', '--json'])
+  expect(listed.stdout).toContain('"secret":"sealed"')
+  const audit =
+    await beside.sql`select after::text as text from audit where target = 'https://opaque.example'`
+  expect(audit.map(({ text }) => text).join()).not.toMatch(/v1\.|correct-horse/)
+})
