@@ -7,10 +7,10 @@ const SAID = ['agent', 'user', 'tenant', 'obligations', 'authorization', 'reason
 async function check(r) {
   const headers = {}
   // Every header as it came; what came twice is told as twice, and Warder denies where that matters.
-  for (const pair of r.rawHeadersIn) {
+  r.rawHeadersIn.forEach((pair) => {
     const name = pair[0].toLowerCase()
     if (!OWN.test(name)) headers[name] = name in headers ? headers[name] + ', ' + pair[1] : pair[1]
-  }
+  })
   const length = Number(r.headersIn['Content-Length'] || 0)
   let body = ''
   try {
@@ -42,14 +42,16 @@ async function check(r) {
   const nonce = answer.headers.get('dpop-nonce')
   if (nonce) r.headersOut['DPoP-Nonce'] = nonce
   if (answer.status !== 200) {
-    for (const name of ['content-type', 'www-authenticate', 'retry-after', 'x-warder-reason']) {
+    ;['content-type', 'www-authenticate', 'retry-after', 'x-warder-reason'].forEach((name) => {
       const value = answer.headers.get(name)
       if (value) r.headersOut[name] = value
-    }
+    })
     return r.return(answer.status === 401 || answer.status === 429 ? answer.status : 403, text)
   }
   r.variables.warder_decision_id = id
-  for (const name of SAID) r.variables['warder_' + name] = answer.headers.get('x-warder-' + name.replace('_', '-')) || ''
+  SAID.forEach((name) => {
+    r.variables['warder_' + name] = answer.headers.get('x-warder-' + name.replace('_', '-')) || ''
+  })
   r.variables.warder_set_agent_purpose = answer.headers.get('x-agent-purpose') || ''
   return r.internalRedirect('@api')
 }

@@ -95,7 +95,8 @@ export function gatewayFolder(): string {
   return folder
 }
 
-function nginxMain(folder: string): string {
+/** The main configuration of an nginx that keeps everything in `folder` and includes its `warder.conf`. */
+export function nginxMain(folder: string): string {
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   const temporary = kinds.map((kind) => `  ${kind}_temp_path ${folder}/${kind};`).join('\n')
   return `daemon off;
