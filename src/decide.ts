@@ -2,13 +2,14 @@ import { type Caller, judgeCall } from '#decide-call.ts'
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
 import { type RecordSteps, record } from '#decide-record.ts'
+import { type Admit, admissionFor } from '#delegation/admission.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
 import { guardBefore } from '#guards/before.ts'
 import { guardRevoked, guardStopped } from '#guards/revoked.ts'
 import type { Verify } from '#identity/verify.ts'
-import type { Clock } from '#lib/clock.ts'
+import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
@@ -26,6 +27,8 @@ export interface Steps extends RecordSteps {
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
   readonly judgePolicy: JudgePolicy
+  /** Undefined: no agent is registered just in time. */
+  readonly admit?: Admit
   /** Undefined: no agent is stopped for its denials. */
   readonly breakers?: Breakers
   /** Told about every exception that became a deny; the message stays inside. */
@@ -66,14 +69,15 @@ async function judge(
   const stop = guardStopped(placesOf(request, tenant), tenant.revocations, request.now)
   if (stop !== undefined) return stopped(stop, tenant)
 
+  const again = async (): Promise<Judged> =>
+    attempt < ATTEMPTS_MAX
+      ? await judge(steps, request, gateway, attempt + 1)
+      : stopped({ code: 'state.stale', message: REASONS['state.stale'], detail: 'the state kept changing' })
+
   const verified = await steps.verify(request, gateway, tenant)
   // INVARIANT: everything below is decided on the state as it is now. Fetching an issuer's keys takes as long as the issuer
   // likes, and what was revoked meanwhile must count.
-  if (steps.state.tenant(gateway.tenant) !== tenant) {
-    return attempt < ATTEMPTS_MAX
-      ? await judge(steps, request, gateway, attempt + 1)
-      : stopped({ code: 'state.stale', message: REASONS['state.stale'], detail: 'the state kept changing' })
-  }
+  if (steps.state.tenant(gateway.tenant) !== tenant) return await again()
   if (!verified.ok) return stopped(verified.failure, tenant)
   const findAgent = createFindAgent(tenant, steps.state, request.now)
   const identity = resolveDelegation(verified.value, tenant, findAgent, request.now)
@@ -85,12 +89,32 @@ async function judge(
     return stopped({ code: 'policy.no_release', message: REASONS['policy.no_release'] }, tenant, identity)
   }
   const after = guardAfter(identity, tenant, findAgent, request.now)
-  if (after !== undefined) return stopped(after, tenant, identity)
+  if (after !== undefined) {
+    const admitted = await admit(steps, after, { identity, tenant, findAgent }, request.now)
+    // INVARIANT: nothing is allowed before the state that it is decided on has the agent.
+    return admitted === 'admitted' ? await again() : stopped(admitted, tenant, identity)
+  }
 
   const caller: Caller = { identity, tenant, release, findAgent, gateway }
   return request.candidates === undefined
     ? judgeCall(steps, caller, request)
     : judgeList(steps, caller, request, request.candidates)
+}
+
+/** Registers an unknown agent just in time, where a blueprint lets it; else the stop that it is denied with. */
+async function admit(
+  steps: Steps,
+  stop: Stop,
+  { identity, tenant, findAgent }: Pick<Caller, 'identity' | 'tenant' | 'findAgent'>,
+  now: EpochMilliseconds,
+): Promise<'admitted' | Stop> {
+  if (stop.code !== 'agent.unknown' || steps.admit === undefined) return stop
+  const admission = admissionFor(identity, tenant, findAgent)
+  if (admission === undefined) return stop
+  const outcome = await steps.admit(tenant.id, admission, now)
+  if (outcome === 'admitted') return outcome
+  const detail = `blueprint \`${admission.blueprint}\`: ${outcome}`
+  return { code: 'agent.limit', message: REASONS['agent.limit'], detail }
 }
 
 /** Step 8: whatever the call hangs on, revoked in the database or by a breaker that opened here. */

@@ -1,12 +1,16 @@
 import { installationSecret } from '#admin/installation-secret.ts'
+import { openSealing } from '#admin/sealing.ts'
 import type { Config } from '#config.ts'
 import { createDecider } from '#decide.ts'
 import { createMask } from '#decision-log/mask.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
+import type { Admit } from '#delegation/admission.ts'
 import type { FaultLines } from '#fault-lines.ts'
 import type { DecisionStep, Metrics } from '#http/metrics.ts'
+import { createIntrospect } from '#identity/introspect.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
+import { sendOutbound } from '#identity/outbound.ts'
 import { createProofStep } from '#identity/proof/proof-step.ts'
 import { createTokenCache } from '#identity/token-cache.ts'
 import { createVerify } from '#identity/verify.ts'
@@ -19,8 +23,8 @@ import type { Engine } from '#policy/engine/engine.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import type { ProvenTenant, ProvingStats } from '#policy/shadow/proven-engine.ts'
 import { faultText } from '#process-log.ts'
-import type { ProofStore } from '#store/proofs.ts'
 import type { Breakers } from '#revocation/breakers.ts'
+import type { ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { wireEngine } from '#wire-engine.ts'
 
@@ -32,6 +36,8 @@ export interface Surroundings {
   readonly writer: LogWriter
   readonly proofs: Pick<ProofStore, 'reserve' | 'nonceSecret'>
   readonly breakers: Breakers
+  /** Registers agents just in time. */
+  readonly admit: Admit
   readonly metrics: Metrics
   readonly faults: FaultLines
   /** Undefined unless something is exported. */
@@ -54,7 +60,7 @@ export interface WiredDecider {
  */
 export async function wireDecider(
   config: Config,
-  { state, tenants, writer, proofs, breakers, metrics, faults, telemetry }: Surroundings,
+  { state, tenants, writer, proofs, breakers, admit, metrics, faults, telemetry }: Surroundings,
 ): Promise<WiredDecider> {
   const tokens = createTokenCache()
   const { evaluate, engine, ...policy } = await wireEngine(config, { tenants, faults })
@@ -72,14 +78,26 @@ export async function wireDecider(
     onFault: (error) =>
       faults.report({ message: 'the store of used proofs could not be asked', fault: faultText(error) }),
   })
+  const sealing = await openSealing(config.dataDirectory, config.secretKeyFile)
+  const introspect = createIntrospect({
+    send: sendOutbound,
+    openSecret: (tenant, issuer) => sealing.openSecret(tenant, issuer),
+    keys,
+    onFault: (about, fault) =>
+      faults.report({ message: 'an issuer could not be asked about a token', about, fault }),
+  })
   const step = observeStep(metrics, telemetry)
   const decider = createDecider({
     clock: systemClock,
     state,
     freshnessMillisecondsMax: config.freshnessSeconds * 1000,
-    verify: timedAsync(createVerify({ keys, cache: tokens, proofs: proofStep }), step('identity')),
+    verify: timedAsync(
+      createVerify({ keys, cache: tokens, proofs: proofStep, introspect }),
+      step('identity'),
+    ),
     judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
     breakers,
+    admit,
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
     onFault: (error) =>

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { AdminStore } from '#admin/ports.ts'
+import { type OpenSealing, openSealing } from '#admin/sealing.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
 import { seedDemo } from '#admin/seed-demo.ts'
 import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
@@ -13,6 +14,7 @@ import { faultText } from '#process-log.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, registerWriter } from '#store/decisions.ts'
+import { createAdmit } from '#store/ephemeral-agents.ts'
 import { keepLog } from '#store/log-keeper.ts'
 import { openProofStore, type ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
@@ -85,7 +87,7 @@ async function open(
   })
   opened.push(() => db.close())
   for (const warning of db.warnings) logger.warn(warning)
-  const store = createAdminStore(db)
+  const store = createAdminStore(db, undefined, sealingOf(config))
   const { breakers, events, receiveSet, close: closeRevocation } = wireRevocation(db, metrics, faults)
   opened.push(async () => closeRevocation())
   const demo =
@@ -111,7 +113,8 @@ async function open(
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
   const proofs = await openProofs(db, faults, opened)
-  const around = { ...feed, writer: log.writer, proofs, breakers, metrics, faults, telemetry }
+  const admit = createAdmit(db, feed.state)
+  const around = { ...feed, writer: log.writer, proofs, breakers, admit, metrics, faults, telemetry }
   const { decider, engine, caches, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet }
@@ -149,6 +152,10 @@ async function openProofs(
 function workerOf(share: Share): string | undefined {
   if (share.role === 'whole') return undefined
   return share.role === 'front' ? share.worker : 'keeper'
+}
+
+function sealingOf({ dataDirectory, secretKeyFile }: Config): OpenSealing {
+  return () => openSealing(dataDirectory, secretKeyFile)
 }
 
 function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningServer['watchPolicies'] {

@@ -55,6 +55,7 @@ async function wired(append: AppendRows, endpoint?: string) {
   }
   const around = {
     proofs: { ...createMemoryReplayStore(), nonceSecret: () => new Uint8Array(32) },
+    admit: async () => 'full' as const,
     breakers: createBreakers(() => undefined),
     state,
     tenants: () => [world.tenant],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { native } from '#gateways/native.ts'
+import type { Revocations } from '#model/revocation.ts'
 import type { JsonObject } from '#model/value.ts'
 import { jsonWire } from '../support/wire.ts'
 import {
@@ -63,4 +64,21 @@ test('a denied crossing is in both logs; an agent in the middle is not told as w
 
 test('a decision without a crossing has one row', async () => {
   expect((await ask(act('a'), {})).rows).toHaveLength(1)
+})
+
+test.each([
+  ['the agent', { kind: 'agent', id: 'guest' }],
+  ['the whole tenant', { kind: 'tenant', id: FOREIGN }],
+] as const)('when the other tenant stops %s, it stops here too', async (_, stopped) => {
+  const foreignRevocations: Revocations = {
+    size: 1,
+    find: (dependencies) =>
+      dependencies.some(({ kind, id }) => kind === stopped.kind && id === stopped.id)
+        ? { ...stopped, revocation: 'r', mode: 'deny', reason: 'leaked', source: 'admin' }
+        : undefined,
+  }
+  const { decision } = await ask(act('guest', 'a'), { ...guest, foreignRevocations })
+  expect(decision.effect).toBe('deny')
+  expect(codeOf(decision)).toMatch(/^revoked\./)
+  expect(codeOf((await ask(act('a'), { foreignRevocations })).decision)).toBe('policy.permit')
 })

@@ -1,3 +1,4 @@
+import type { Admit } from '#delegation/admission.ts'
 import { createDelegations, type RegisteredGrant } from '#delegation/delegations.ts'
 import { authzen } from '#gateways/authzen.ts'
 import { envoyHttp } from '#gateways/envoy-http.ts'
@@ -10,6 +11,7 @@ import type { Federation } from '#model/delegation.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { Release } from '#model/release.ts'
+import type { Revocations } from '#model/revocation.ts'
 import type { TenantState } from '#model/state.ts'
 import type { TenantRules } from '#model/tenant-rules.ts'
 import type { JsonObject } from '#model/value.ts'
@@ -32,9 +34,9 @@ export interface Scene {
   readonly rules?: TenantRules
   readonly grants?: readonly RegisteredGrant[]
   readonly federations?: readonly Federation[]
-  /** Agents of the other tenant. */
+  /** Agents of the other tenant, and what it has revoked. */
   readonly foreign?: readonly StoredEntity[]
-  readonly now?: EpochMilliseconds
+  readonly foreignRevocations?: Revocations
 }
 
 /** An `act` claim for actors, outermost first. */
@@ -127,7 +129,7 @@ let key: SigningKey | undefined
 let release: Release | undefined
 
 /** The world of a scene; the release is compiled once for a test file. */
-export async function worldOf(scene: Scene): Promise<World> {
+export async function worldOf(scene: Scene, admit?: Admit): Promise<World> {
   key ??= await makeKey('ES256', 'k1')
   release ??= await releaseOf([policyFile(POLICY)])
   const other: TenantState = {
@@ -136,6 +138,7 @@ export async function worldOf(scene: Scene): Promise<World> {
     registry: applyEntities(emptyRegistry(), scene.foreign ?? [], []),
     release: undefined,
     issuers: [],
+    ...(scene.foreignRevocations !== undefined && { revocations: scene.foreignRevocations }),
   }
   return await createWorld(HOME, {
     policies: [],
@@ -145,6 +148,7 @@ export async function worldOf(scene: Scene): Promise<World> {
     delegations: createDelegations(scene.grants ?? [], scene.federations ?? []),
     others: [other],
     ...(scene.rules !== undefined && { rules: scene.rules }),
+    ...(admit !== undefined && { admit }),
   })
 }
 

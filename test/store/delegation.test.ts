@@ -9,6 +9,8 @@ import type { TenantId } from '#model/ids.ts'
 import { assembleRelease } from '#policy/engine/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
+import { createWriter } from '#store/audit.ts'
+import { registerEphemeral } from '#store/ephemeral-agents.ts'
 import { loadTenant } from '#store/tenant-loader.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
@@ -326,5 +328,61 @@ describe('federations', () => {
     expect(await proposeFederation(store, secret, { ...request, with: partner }, now)).toMatchObject({
       failure: { code: 'federation.invalid' },
     })
+  })
+})
+
+describe('agents registered just in time', () => {
+  const admission = {
+    agent: 'run-1',
+    blueprint: 'runner',
+    parent: 'boss',
+    childrenMax: 3,
+    lifetimeSeconds: 60,
+    owner: { __entity: { type: 'Warder::User', id: 'ann' } },
+  }
+  const writer = () => createWriter(db.owner, { actor: 'system', role: 'owner', route: 'test' })
+
+  test('an admitted agent is active until its end, owned and bound to its parent, and in the audit', async () => {
+    const tenant = await tenantOf()
+    expect(await registerEphemeral(writer(), tenant, admission, now)).toBe('admitted')
+    const found = (await load(tenant)).registry.find({ type: 'Warder::Agent', id: 'run-1' })
+    expect(found).toMatchObject({
+      attrs: {
+        status: 'active',
+        expiresAt: { __extn: { arg: new Date(now + 60_000).toISOString() } },
+        spawnedBy: { __entity: { id: 'boss' } },
+        owner: { __entity: { id: 'ann' } },
+      },
+      parents: [{ id: 'runner' }, { id: tenant }],
+    })
+    expect((await auditOf(tenant))[0]).toMatchObject({ actor: 'system', target: 'agent run-1' })
+  })
+
+  test('many servers together admit no more than the blueprint lets, and each id once', async () => {
+    const tenant = await tenantOf()
+    const outcomes = await Promise.all(
+      Array.from({ length: 12 }, (_, n) =>
+        registerEphemeral(writer(), tenant, { ...admission, agent: `run-${n % 6}` }, now),
+      ),
+    )
+    expect(outcomes.filter((outcome) => outcome === 'admitted')).toHaveLength(3)
+    const agents = (await load(tenant)).registry.ofType('Warder::Agent')
+    expect(agents).toHaveLength(3)
+    expect(
+      await registerEphemeral(writer(), tenant, { ...admission, parent: 'other', agent: 'x' }, now),
+    ).toBe('admitted')
+  })
+
+  test('an id is admitted once, also after its end, and never that of a registered agent', async () => {
+    const tenant = await tenantOf()
+    await registerEphemeral(writer(), tenant, admission, now)
+    await db.owner`update ephemeral_agents set expires_at = now() - interval '1 second' where tenant = ${tenant}`
+    expect(await registerEphemeral(writer(), tenant, admission, now)).toBe('used')
+    await addAgent(store, { tenant, agent: 'known', reason: 'r' }, now)
+    expect(await registerEphemeral(writer(), tenant, { ...admission, agent: 'known' }, now)).toBe('used')
+    // Whose end has come makes room for another.
+    for (const agent of ['a', 'b', 'c'])
+      expect(await registerEphemeral(writer(), tenant, { ...admission, agent }, now)).toBe('admitted')
+    expect(await registerEphemeral(writer(), tenant, { ...admission, agent: 'd' }, now)).toBe('full')
   })
 })

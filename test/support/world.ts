@@ -5,6 +5,7 @@ import type { LogEntry } from '#decision-log/entry.ts'
 import { createMask } from '#decision-log/mask.ts'
 import type { AppendRows } from '#decision-log/port.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
+import type { Admit } from '#delegation/admission.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
@@ -43,6 +44,8 @@ export interface WorldInput {
   readonly delegations?: Delegations
   /** Other tenants that are served. */
   readonly others?: readonly TenantState[]
+  /** Registers agents just in time. */
+  readonly admit?: Admit
   /** Instead of compiling `policies`. */
   readonly release?: Release
   /** Replaces the policy engine that all worlds of a file share. */
@@ -113,6 +116,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
       waitMilliseconds: 200,
     }),
     onFault: () => {},
+    ...(input.admit !== undefined && { admit: input.admit }),
   })
   return { decider, gateway, tenant, rows }
 }

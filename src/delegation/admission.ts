@@ -1,0 +1,90 @@
+import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { FindAgent } from '#model/delegation.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { StoredEntity } from '#model/registry.ts'
+import type { TenantState } from '#model/state.ts'
+import type { Json } from '#model/value.ts'
+
+/** An agent that may be registered just in time, and what its blueprint sets. */
+export interface Admission {
+  readonly agent: string
+  readonly blueprint: string
+  /** Agent that spawned it; undefined for one that the pattern of its id admits. */
+  readonly parent: string | undefined
+  /** How many such agents of one parent may live at the same time. */
+  readonly childrenMax: number
+  readonly lifetimeSeconds: number
+  /** Who answers for the blueprint. */
+  readonly owner: Json | undefined
+}
+
+/**
+ * Registers an admitted agent for every server, and returns when the state that decisions are made on has it.
+ * `full`: as many live as its blueprint lets. `used`: the id was an agent before.
+ */
+export type Admit = (
+  tenant: TenantId,
+  admission: Admission,
+  now: EpochMilliseconds,
+) => Promise<'admitted' | 'full' | 'used'>
+
+const BLUEPRINT = 'Warder::Blueprint'
+
+/**
+ * The blueprint under which an unknown agent may be registered now: one that lists its parent (`admitParents`), which is the actor
+ * that it acts for, or a pattern of its id (`admitIds`: a SPIFFE ID, or the URL of a client metadata document).
+ *
+ * INVARIANT: only an agent that a verified token names; only under a blueprint that is active and sets a lifetime and a number; and
+ * only if exactly one does.
+ */
+export function admissionFor(
+  { agent, delegation }: VerifiedIdentity,
+  tenant: TenantState,
+  findAgent: FindAgent,
+): Admission | undefined {
+  if (agent?.provenance !== 'verified' || findAgent(agent.id) !== undefined) return undefined
+  const parent = delegation.chain[1]?.id
+  const admissions = tenant.registry.ofType(BLUEPRINT).flatMap((blueprint) => {
+    const admission = admissionUnder(blueprint, agent.id, parent)
+    return admission === undefined ? [] : [admission]
+  })
+  return admissions.length === 1 ? admissions[0] : undefined
+}
+
+function admissionUnder(
+  { uid, attrs }: StoredEntity,
+  agent: string,
+  parent: string | undefined,
+): Admission | undefined {
+  const { status, childrenMax, lifetimeSeconds, owner, admitIds, admitParents } = attrs
+  if (status !== undefined && status !== 'active') return undefined
+  if (!isPositive(childrenMax) || !isPositive(lifetimeSeconds)) return undefined
+  const byParent = parent !== undefined && texts(admitParents).includes(parent)
+  if (!byParent && !texts(admitIds).some((pattern) => fits(agent, pattern))) return undefined
+  return {
+    agent,
+    blueprint: uid.id,
+    parent: byParent ? parent : undefined,
+    childrenMax,
+    lifetimeSeconds,
+    owner,
+  }
+}
+
+/** The id itself, or everything below a path: `spiffe://example.org/agents/*`. A pattern without a path names a whole host: none. */
+function fits(id: string, pattern: string): boolean {
+  if (!pattern.endsWith('/*')) return id === pattern
+  const prefix = pattern.slice(0, -1)
+  return (
+    /^[a-z][a-z0-9+.-]*:\/\/[^/]+\/.*$/.test(prefix) && id.length > prefix.length && id.startsWith(prefix)
+  )
+}
+
+function texts(value: Json | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+}
+
+function isPositive(value: Json | undefined): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1
+}

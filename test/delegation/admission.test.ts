@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest'
+import type { Admission } from '#delegation/admission.ts'
+import { native } from '#gateways/native.ts'
+import type { StoredEntity } from '#model/registry.ts'
+import type { JsonObject } from '#model/value.ts'
+import { jsonWire } from '../support/wire.ts'
+import { act, askWire, codeOf, type Scene, TOOL, tokenOf, worldOf } from './scene.ts'
+
+const ID = 'spiffe://example.org/agents/run-7'
+const LIMITS = { childrenMax: 2, lifetimeSeconds: 60 }
+
+function blueprint(attrs: StoredEntity['attrs'], id = 'runner'): StoredEntity {
+  return { uid: { type: 'Warder::Blueprint', id }, attrs: { ...LIMITS, ...attrs }, tags: {}, parents: [] }
+}
+
+/** Asks with a chain; gives the code and what was to be registered. */
+async function ask(
+  more: readonly StoredEntity[],
+  chain: readonly (string | JsonObject)[] = [ID],
+  outcome: 'full' | 'used' = 'full',
+) {
+  const asked: Admission[] = []
+  const world = await worldOf({ more } satisfies Scene, async (_, admission) => {
+    asked.push(admission)
+    return outcome
+  })
+  const token = await tokenOf({ act: act(...chain) ?? null })
+  const body = { tool: TOOL, credentials: { access_token: token } }
+  return { code: codeOf(await askWire(world, [native, jsonWire('/v1/decide', body)])), asked }
+}
+
+test.each<[string, StoredEntity['attrs'], readonly string[]]>([
+  ['the pattern of its SPIFFE ID', { admitIds: ['spiffe://example.org/agents/*'] }, [ID]],
+  ['its whole id', { admitIds: [ID] }, [ID]],
+  [
+    'the URL of its client metadata',
+    { admitIds: ['https://agents.example/clients/*'] },
+    ['https://agents.example/clients/7.json'],
+  ],
+  ['its parent', { admitParents: ['a'] }, ['child-7', 'a']],
+])('an unknown agent is registered just in time by %s', async (_, attrs, chain) => {
+  const { code, asked } = await ask([blueprint(attrs)], chain)
+  expect(asked).toMatchObject([{ agent: chain[0], blueprint: 'runner', parent: chain[1], ...LIMITS }])
+  // As many live already, says the store.
+  expect(code).toBe('agent.limit')
+})
+
+test.each<[string, readonly StoredEntity[], readonly string[]]>([
+  ['no blueprint names', [blueprint({ admitIds: ['spiffe://example.org/other/*'] })], [ID]],
+  ['only a whole host would match', [blueprint({ admitIds: ['spiffe://*'] })], [ID]],
+  ['only everything would match', [blueprint({ admitIds: ['*', '/*'] })], [ID]],
+  ['is the folder itself', [blueprint({ admitIds: [`${ID}/*`] })], [`${ID}/`]],
+  ['a stopped blueprint names', [blueprint({ admitIds: [ID], status: 'suspended' })], [ID]],
+  ['a blueprint without a lifetime names', [blueprint({ admitIds: [ID], lifetimeSeconds: 0 })], [ID]],
+  ['a blueprint without a number names', [blueprint({ admitIds: [ID], childrenMax: 'many' })], [ID]],
+  ['two blueprints name', [blueprint({ admitIds: [ID] }), blueprint({ admitIds: [ID] }, 'other')], [ID]],
+  ['another parent than those listed has', [blueprint({ admitParents: ['b'] })], ['child-7', 'a']],
+  ['a parent further up has', [blueprint({ admitParents: ['b'] })], ['child-7', 'a', 'b']],
+  ['is not the one that acts', [blueprint({ admitIds: [ID] })], ['a', ID]],
+])('an unknown agent that %s stays unknown', async (_, more, chain) => {
+  expect(await ask(more, chain)).toEqual({ code: 'agent.unknown', asked: [] })
+})
+
+test('a registered agent is never registered again', async () => {
+  const { asked } = await ask([blueprint({ admitIds: ['a'] })], ['a'])
+  expect(asked).toEqual([])
+})
+
+test('whom only a gateway names is not registered', async () => {
+  const world = await worldOf({ more: [blueprint({ admitIds: [ID] })] }, () => expect.unreachable())
+  const decision = await askWire(world, [
+    native,
+    jsonWire('/v1/decide', { tool: TOOL, agent: ID, user: 'alice' }),
+  ])
+  expect(codeOf(decision)).toBe('agent.unknown')
+})
+
+test('an id that was used is told from a blueprint that is full in the row only', async () => {
+  expect((await ask([blueprint({ admitIds: [ID] })], [ID], 'used')).code).toBe('agent.limit')
+})
