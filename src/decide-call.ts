@@ -47,7 +47,7 @@ export function judgeCall(
   if (!delegated.ok) return stopped(delegated.failure, tenant, identity)
   const acting = delegated.value
   const beyond =
-    guardPossession(acting.token, tenant.rules, tool, registry) ??
+    guardPossession(acting, tenant.rules, tool, registry) ??
     guardScopes(acting.token, scopesNeeded(tenant.rules, tool, registry), detailed)
   if (beyond !== undefined) return stopped(beyond, tenant, acting)
 

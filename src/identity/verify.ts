@@ -10,12 +10,19 @@ import type { Introspect } from './introspect.ts'
 import { createVerifyToken, type VerifyToken } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
 import { type NamedParties, readNamedParties } from './named.ts'
-import { objectionToSource, type Possession, type PossessionAsked } from './proof/possession.ts'
+import { type Once, objectionToSource, type Possession, type PossessionAsked } from './proof/possession.ts'
 import type { ProofStep } from './proof/proof-step.ts'
 import { reconcile } from './reconcile.ts'
 import { stop } from './stop.ts'
 import type { TokenCache } from './token-cache.ts'
 import { objectionToAudience, type TokenClaims } from './token-claims.ts'
+import {
+  identityOfWorkload,
+  proveWorkload,
+  type Workload,
+  type WorkloadAsked,
+  withWorkload,
+} from './workload/workload.ts'
 
 /**
  * Says who is asking, or why nobody can be believed. Never rejects; the first rule that failed wins, in the order of
@@ -59,10 +66,27 @@ export function createVerify(parts: {
         canAssert,
         verifyToken,
         proofs: parts.proofs,
+        keys: parts.keys,
       })
-    if (!isJsonDialect(request.dialect) && !canAssert) return failed(stop('credentials.missing'))
-    return identityFromClaims(named.value, tenant, canAssert)
+    return await identityWithoutToken({ request, gateway, tenant, named: named.value, canAssert }, parts)
   }
+}
+
+/** Who asks without a token: a workload that proves itself, or whom the gateway names. */
+async function identityWithoutToken(
+  asked: Omit<WorkloadAsked, 'token'> & { readonly named: NamedParties; readonly canAssert: boolean },
+  parts: { readonly proofs?: ProofStep; readonly keys: KeySets },
+): Promise<Result<VerifiedIdentity, Stop>> {
+  const { request, tenant, named, canAssert } = asked
+  const workload = await workloadOf({ ...asked, token: undefined }, parts)
+  if (!workload.ok) return workload
+  if (workload.value === undefined) {
+    if (!isJsonDialect(request.dialect) && !canAssert) return failed(stop('credentials.missing'))
+    return identityFromClaims(named, tenant, canAssert)
+  }
+  const identity = identityOfWorkload(workload.value, named, tenant, canAssert)
+  const used = identity.ok ? await useUp([workload.value.once], parts.proofs, request) : undefined
+  return used === undefined ? identity : failed(used)
 }
 
 /** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (docs/architecture.md, invariant 7). */
@@ -102,6 +126,7 @@ async function identityFromToken(
     readonly canAssert: boolean
     readonly verifyToken: VerifyToken
     readonly proofs: ProofStep | undefined
+    readonly keys: KeySets
   },
 ): Promise<Result<VerifiedIdentity, Stop>> {
   const { request, gateway, tenant, proofs } = parts
@@ -117,14 +142,41 @@ async function identityFromToken(
   const identity = reconcile(parties.value, parts.named, tenant, parts.canAssert)
   if (!identity.ok) return identity
   const { presenter, nonce, once } = possession.value
-  // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
-  const used = once && (await proofs?.reserve(once, request))
-  if (used !== undefined) return failed(used)
-  return success({
+  const proven: VerifiedIdentity = {
     ...identity.value,
     ...(presenter !== undefined && { presenter }),
     ...(nonce !== undefined && { nonce }),
-  })
+  }
+  const workload = await workloadOf({ request, gateway, tenant, token: credential.value }, parts)
+  if (!workload.ok) return workload
+  const sent = withWorkload(proven, workload.value)
+  if (!sent.ok) return sent
+  // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
+  const used = await useUp([once, workload.value?.once], proofs, request)
+  return used === undefined ? sent : failed(used)
+}
+
+/** Without the means to check proofs, a workload that wants to prove itself is refused. */
+async function workloadOf(
+  asked: WorkloadAsked,
+  { proofs, keys }: { readonly proofs?: ProofStep | undefined; readonly keys: KeySets },
+): Promise<Result<Workload | undefined, Stop>> {
+  if (asked.request.proofs === undefined) return success(undefined)
+  return proofs === undefined
+    ? failed(stop('credentials.unsupported', 'proofs are not checked here'))
+    : await proveWorkload(asked, { ...proofs, keys })
+}
+
+async function useUp(
+  all: readonly (Once | undefined)[],
+  proofs: ProofStep | undefined,
+  request: AuthorizationRequest,
+): Promise<Stop | undefined> {
+  for (const once of all) {
+    const denial = once && (await proofs?.reserve(once, request))
+    if (denial !== undefined) return denial
+  }
+  return undefined
 }
 
 /** RFC 9449 section 7.1: a token that is bound to a key is worth nothing without the proof. */

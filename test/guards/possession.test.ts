@@ -39,11 +39,21 @@ describe.each(demanded)('with proof of possession demanded for %s', (proofOfPoss
     'a call of %s needs a bound token: %s',
     (place, isDemanded) => {
       for (const presented of [token, undefined]) {
-        const stop = guardPossession(presented, rules, place, registry)
+        const stop = guardPossession({ token: presented }, rules, place, registry)
         expect(stop?.code).toBe(isDemanded ? 'pop.token_not_bound' : undefined)
       }
-      expect(guardPossession({ ...token, boundTo: { jkt: 'x' } }, rules, place, registry)).toBeUndefined()
-      expect(guardPossession({ ...token, boundTo: { x5t: 'x' } }, rules, place, registry)).toBeUndefined()
+      const workload = { proof: 'mtls', workload: 'spiffe://a/b' } as const
+      expect(
+        guardPossession({ token: undefined, presenter: workload }, rules, place, registry),
+      ).toBeUndefined()
+      const beside = guardPossession({ token, presenter: workload }, rules, place, registry)
+      expect(beside?.code).toBe(isDemanded ? 'pop.token_not_bound' : undefined)
+      expect(
+        guardPossession({ token: { ...token, boundTo: { jkt: 'x' } } }, rules, place, registry),
+      ).toBeUndefined()
+      expect(
+        guardPossession({ token: { ...token, boundTo: { x5t: 'x' } } }, rules, place, registry),
+      ).toBeUndefined()
     },
   )
 })

@@ -1,14 +1,17 @@
 import type { Result } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
-import { createReadCertificate } from './certificate.ts'
+import { createReadCertificate, type ReadCertificate } from './certificate.ts'
 import { createNonces } from './nonces.ts'
 import { type Possession, type PossessionAsked, provePossession } from './possession.ts'
-import { createPublicKeys } from './public-keys.ts'
+import { createPublicKeys, type PublicKeys } from './public-keys.ts'
 import type { ReplayStore } from './replay.ts'
 import { createReserveProof, type ReserveProof } from './reserve.ts'
 
 /** The step that asks who presents a token: first what the proofs prove, and when all else holds, that they are new. */
 export interface ProofStep {
+  /** Keys and certificates, parsed once for all steps. */
+  readonly publicKeys: PublicKeys
+  readonly readCertificate: ReadCertificate
   prove(asked: PossessionAsked): Result<Possession, Stop>
   readonly reserve: ReserveProof
 }
@@ -29,5 +32,10 @@ export function createProofStep({ replay, nonceSecret, onFault }: ProofStepParts
     readCertificate: createReadCertificate(),
     nonces: createNonces(nonceSecret),
   }
-  return { prove: (asked) => provePossession(asked, parts), reserve: createReserveProof(replay, onFault) }
+  return {
+    publicKeys: parts.keys,
+    readCertificate: parts.readCertificate,
+    prove: (asked) => provePossession(asked, parts),
+    reserve: createReserveProof(replay, onFault),
+  }
 }

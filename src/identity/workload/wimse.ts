@@ -1,0 +1,149 @@
+import { hash } from 'node:crypto'
+import { type ParsedJwt, parseJwt } from '#identity/jwt-format.ts'
+import type { KeySets } from '#identity/key-sets.ts'
+import { type CompactJws, parseCompactJws } from '#identity/proof/compact-jws.ts'
+import type { Once } from '#identity/proof/possession.ts'
+import type { PublicKeys } from '#identity/proof/public-keys.ts'
+import { normalizeUri, targetUris } from '#identity/proof/target-uri.ts'
+import { verifyText } from '#identity/signature.ts'
+import { spiffeDomainOf } from '#identity/spiffe-id.ts'
+import { stop } from '#identity/stop.ts'
+import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Gateway } from '#model/gateway.ts'
+import type { Stop } from '#model/identity.ts'
+import type { AuthorizationRequest, Proofs } from '#model/request.ts'
+import type { TenantState } from '#model/state.ts'
+import type { Json, JsonObject } from '#model/value.ts'
+
+/** A workload that proved its key. */
+export interface ProvenWorkload {
+  readonly id: string
+  readonly thumbprint: string
+  readonly once: Once
+}
+
+/** What a workload's proof is about. */
+export interface WimseAsked {
+  readonly request: AuthorizationRequest
+  readonly proofs: Proofs
+  readonly gateway: Gateway
+  readonly tenant: TenantState
+  /** The access token of the call; undefined without one. */
+  readonly token: string | undefined
+}
+
+const PROOF_MEMBERS = new Set(['typ', 'alg'])
+const TOKEN_HEADER: readonly string[] = ['typ', 'alg', 'kid']
+/** A proof that lives longer could be kept for later. */
+const PROOF_SECONDS_MAX = 300
+const ID_CHARACTERS_MAX = 256
+
+/**
+ * Verifies a Workload Identity Token with its proof. The keys are those of the trust domain in `sub`, as the tenant registered it;
+ * `iss` says nothing about trust.
+ *
+ * @see draft-ietf-wimse-workload-creds, draft-ietf-wimse-wpt
+ */
+export async function verifyWimse(
+  asked: WimseAsked,
+  keys: KeySets,
+  publicKeys: PublicKeys,
+): Promise<Result<ProvenWorkload, Stop>> {
+  const { workloadToken, workloadProof } = asked.proofs
+  const [token, proof] = [workloadToken[0], workloadProof[0]]
+  if (token === undefined || proof === undefined || workloadToken.length > 1 || workloadProof.length > 1)
+    return refused('a workload token and its proof come together, one of each')
+  const now = toSeconds(asked.request.now)
+  const verified = await verifyToken(token, asked.tenant, keys, now)
+  if (!verified.ok) return verified
+  const { id, jwk } = verified.value
+  const key = publicKeys.find(jwk)
+  const jws = parseCompactJws(proof, PROOF_MEMBERS)
+  if (key === undefined || jws === undefined)
+    return refused('the proof or the key of the token can not be read')
+  const { typ, alg } = jws.header
+  if (typ !== 'wpt+jwt' || typeof alg !== 'string' || alg !== jwk['alg'])
+    return refused('`typ` is not `wpt+jwt`, or `alg` is not that of the key')
+  if (!key.verifies(alg, jws.signingInput, jws.signature)) return refused('the signature of the proof')
+  const objection = objectionToProof(jws, token, asked, now)
+  if (objection !== undefined) return failed(objection)
+  const { jti, exp } = jws.payload
+  const once: Once = {
+    key: hash('sha256', `wpt|${key.thumbprint}|${String(jti)}`, 'hex'),
+    question: undefined,
+    issuedAt: now,
+    expiresAt: ((Number(exp) + PROOF_SECONDS_MAX) * 1000) as EpochMilliseconds,
+  }
+  return success({ id, thumbprint: key.thumbprint, once })
+}
+
+async function verifyToken(
+  text: string,
+  tenant: TenantState,
+  keys: KeySets,
+  now: EpochSeconds,
+): Promise<Result<{ readonly id: string; readonly jwk: JsonObject }, Stop>> {
+  const parsed = parseJwt(text)
+  if (!parsed.ok) return refused('the workload token is not a well-formed JWT')
+  const jwt = parsed.value
+  const { sub, exp, cnf } = jwt.payload
+  const domain = typeof sub === 'string' ? spiffeDomainOf(sub) : undefined
+  const issuer = tenant.issuers.find(
+    (each) => each.profile === 'spiffe' && each.issuer === `spiffe://${domain}`,
+  )
+  if (typeof sub !== 'string' || issuer === undefined || sub === issuer.issuer)
+    return failed(stop('workload.untrusted', 'the trust domain is not registered'))
+  if (!isToken(jwt) || !issuer.algorithms.includes(jwt.alg))
+    return refused('the header of the workload token')
+  if (!(typeof exp === 'number' && exp > now)) return refused('the workload token has expired')
+  const jwk = isObject(cnf) ? cnf['jwk'] : undefined
+  if (!isObject(jwk) || typeof jwk['alg'] !== 'string') return refused('`cnf.jwk` with its `alg`')
+  const signed = await verifyText(jwt, tenant.id, issuer, keys)
+  return signed.ok ? success({ id: sub, jwk }) : failed(stop('workload.untrusted', signed.failure.code))
+}
+
+function isToken({ typ, header }: ParsedJwt): boolean {
+  return typ === 'wit+jwt' && Object.keys(header).every((name) => TOKEN_HEADER.includes(name))
+}
+
+/** INVARIANT: the proof covers every token of the call, and the call itself. */
+function objectionToProof(
+  { payload }: CompactJws,
+  workloadToken: string,
+  { request, gateway, token, proofs }: WimseAsked,
+  now: EpochSeconds,
+): Stop | undefined {
+  const { aud, exp, jti, wth, ath, tth, oth } = payload
+  if (typeof jti !== 'string' || jti === '' || jti.length > ID_CHARACTERS_MAX) return reason('`jti`')
+  if (!(typeof exp === 'number' && exp > now && exp <= now + PROOF_SECONDS_MAX)) return reason('`exp`')
+  const covered: readonly (readonly [string, Json | undefined, string | undefined])[] = [
+    ['wth', wth, workloadToken],
+    ['ath', ath, token],
+    ['tth', tth, proofs.transactionToken[0]],
+    // Other tokens are not known here.
+    ['oth', oth, undefined],
+  ]
+  const wrong = covered.find(([, hashed, text]) => hashed !== (text === undefined ? undefined : digest(text)))
+  if (wrong !== undefined) return reason(`\`${wrong[0]}\` is not that of the call`)
+  const uris = targetUris(gateway.settings, request.route ?? proofs.call)
+  if (!uris.ok) return uris.failure
+  const uri = typeof aud === 'string' ? normalizeUri(aud) : undefined
+  return uri !== undefined && uris.value.includes(uri) ? undefined : reason('`aud` is another URI')
+}
+
+function digest(text: string): string {
+  return hash('sha256', text, 'base64url')
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function reason(detail: string): Stop {
+  return stop('workload.proof', detail)
+}
+
+function refused(detail: string): { readonly ok: false; readonly failure: Stop } {
+  return failed(reason(detail))
+}
