@@ -7,8 +7,8 @@ import type { JudgePolicy } from '#policy/judge.ts'
 /**
  * Which of several calls this caller could make, judged in one pass after the caller was verified once (`tools/list`).
  *
- * A call stays in the list when it is allowed, or when that depends on arguments that nobody has chosen yet: the call itself is
- * decided when it comes. What the list leaves out is hidden, never more: it grants nothing.
+ * A call stays in the list when some arguments could be allowed (policy/possible.ts): the call itself is decided when it comes.
+ * What the list leaves out is hidden, never more: it grants nothing.
  */
 export function judgeList(
   steps: { readonly judgePolicy: JudgePolicy },
@@ -17,10 +17,11 @@ export function judgeList(
   candidates: readonly Candidate[],
 ): Judged {
   const permitted: number[] = []
+  // INVARIANT: what the list itself is says nothing about a call in it.
+  const { candidates: _candidates, protocolEffect: _effect, ...asking } = request
   for (const [position, candidate] of candidates.entries()) {
-    const { judgement } = judgeCall(steps, caller, { ...request, ...candidate, candidates: undefined })
-    if (judgement.effect === 'allow' || judgement.reasons[0]?.code === 'mcp.body_needed')
-      permitted.push(position)
+    const { judgement } = judgeCall(steps, caller, { ...asking, ...candidate })
+    if (judgement.effect === 'allow') permitted.push(position)
   }
   return {
     judgement: {

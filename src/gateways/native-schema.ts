@@ -117,6 +117,19 @@ export const nativeRequestSchema = z
   })
   .meta({ id: 'DecideRequest' })
 
+/** A list of an MCP server, and who asks for it. The reader (mcp-filter.ts) takes it apart; this is its description. */
+export const mcpFilterSchema = nativeRequestSchema
+  .omit({ tool: true, action: true, resource: true, arguments: true })
+  .extend({
+    server: id('MCP server, as it is registered.'),
+    method: z
+      .enum(['tools/list', 'prompts/list', 'resources/list', 'resources/templates/list'])
+      .describe('What was listed. Default tools/list.')
+      .optional(),
+    result: object('The result as the server gave it.'),
+  })
+  .meta({ id: 'McpFilterRequest' })
+
 /** Several questions at once. Items are read one by one, so that one broken item does not spoil the rest. */
 export const nativeBatchSchema = z
   .strictObject({

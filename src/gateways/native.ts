@@ -38,11 +38,11 @@ export const native: GatewayDialect = {
     return isBatch(wire) ? readBatch(body.value, wire, now) : readSingle(body.value, wire, now)
   },
   write(answers, asked) {
-    const items = answers.map(answerOf)
-    return answer(200, asked.semantic === 'single' ? (items[0] ?? {}) : { decisions: items })
+    const items = answers.map(answerJson)
+    return jsonAnswer(asked.semantic === 'single' ? (items[0] ?? {}) : { decisions: items })
   },
   refuse({ code, message }) {
-    return answer(STATUS[code] ?? 400, refusal(code, message))
+    return jsonAnswer(refusal(code, message), STATUS[code] ?? 400)
   },
 }
 
@@ -55,7 +55,7 @@ function readSingle(
   wire: WireRequest,
   now: EpochMilliseconds,
 ): Result<ReadRequest, Malformed> {
-  const request = readItem(body, wire, now)
+  const request = readNativeItem(body, wire, now)
   return request.ok
     ? success({ requests: [request.value], semantic: 'single', itemErrors: NO_ERRORS })
     : request
@@ -81,14 +81,15 @@ function readBatch(
   const requests: AuthorizationRequest[] = []
   const itemErrors = new Map<number, Malformed>()
   items.forEach((item: Json, position) => {
-    const request = readItem(item, wire, now)
+    const request = readNativeItem(item, wire, now)
     if (request.ok) requests.push(request.value)
     else itemErrors.set(position, request.failure)
   })
   return success({ requests, semantic: 'execute_all', itemErrors })
 }
 
-function readItem(
+/** Reads one question of the native dialect, however it came. */
+export function readNativeItem(
   item: Json,
   wire: WireRequest,
   now: EpochMilliseconds,
@@ -172,11 +173,12 @@ export function credentialsOf({ credentials }: Pick<NativeRequest, 'credentials'
   return token === undefined ? [] : [{ scheme, value: token }]
 }
 
-function answerOf(item: ItemAnswer): Json {
+/** One answer of the native dialect. */
+export function answerJson(item: ItemAnswer): JsonObject {
   return 'decision' in item ? decided(item.decision) : refusal(item.malformed.code, item.malformed.message)
 }
 
-function decided(decision: Decision): Json {
+function decided(decision: Decision): JsonObject {
   return {
     decision: decision.effect,
     reasons: decision.reasons.map(({ code, policy, message }) => ({
@@ -207,7 +209,8 @@ function refusal(code: string, message: string): JsonObject {
   return { decision: 'deny', error: { code, message } }
 }
 
-function answer(status: number, body: Json): WireResponse {
+/** A body in the native dialect. */
+export function jsonAnswer(body: Json, status = 200): WireResponse {
   return { status, headers: JSON_HEADERS, body: JSON.stringify(body) }
 }
 

@@ -53,6 +53,16 @@ export const decideAnswer = z
   })
   .meta({ id: 'DecideAnswer' })
 
+/** Answer of `POST /v1/mcp/filter`. */
+export const mcpFilterAnswer = decideAnswer
+  .extend({
+    result: z
+      .looseObject({})
+      .meta({ description: 'The list result without what this caller could not use.' }),
+    hidden: z.int().meta({ description: 'How many entries were left out.' }),
+  })
+  .meta({ id: 'McpFilterAnswer' })
+
 /** An error in the native dialect; also what a broken batch item gets. */
 export const errorAnswer = z.object({ decision: z.literal('deny'), error }).meta({ id: 'Error' })
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { evaluationSchema, evaluationsSchema, warderContextSchema } from '#gateways/authzen-schema.ts'
-import { nativeBatchSchema, nativeRequestSchema } from '#gateways/native-schema.ts'
+import { mcpFilterSchema, nativeBatchSchema, nativeRequestSchema } from '#gateways/native-schema.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import {
   batchAnswer,
@@ -8,6 +8,7 @@ import {
   errorAnswer,
   evaluationAnswer,
   evaluationsAnswer,
+  mcpFilterAnswer,
 } from './openapi-answers.ts'
 
 const REQUEST_ID: JsonObject = {
@@ -43,6 +44,12 @@ export function openApiDocument(): JsonObject {
         'DecideBatchRequest',
         'DecideBatchAnswer',
       ),
+      '/v1/mcp/filter': nativeRoute(
+        'filterList',
+        'Reduces a list of an MCP server to what its caller could call',
+        'McpFilterRequest',
+        'McpFilterAnswer',
+      ),
       '/access/v1/evaluation': authzenRoute(
         'evaluation',
         'AuthZEN 1.0 access evaluation',
@@ -70,11 +77,19 @@ export function openApiDocument(): JsonObject {
         ...schemas('input', [
           nativeRequestSchema,
           nativeBatchSchema,
+          mcpFilterSchema,
           evaluationSchema,
           evaluationsSchema,
           warderContextSchema,
         ]),
-        ...schemas('output', [decideAnswer, batchAnswer, errorAnswer, evaluationAnswer, evaluationsAnswer]),
+        ...schemas('output', [
+          decideAnswer,
+          mcpFilterAnswer,
+          batchAnswer,
+          errorAnswer,
+          evaluationAnswer,
+          evaluationsAnswer,
+        ]),
       },
     },
   }

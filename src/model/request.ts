@@ -77,10 +77,7 @@ export interface Proofs {
 }
 
 /** One call that a list offers. */
-export type Candidate = Pick<
-  AuthorizationRequest,
-  'tool' | 'arguments' | 'protocolEffect' | 'argumentsUnknown'
->
+export type Candidate = Pick<AuthorizationRequest, 'tool' | 'arguments' | 'protocolEffect' | 'argumentsOpen'>
 
 /** What every gateway dialect is translated into: everything in it is claimed, nothing is believed yet. */
 export interface AuthorizationRequest {
@@ -118,6 +115,8 @@ export interface AuthorizationRequest {
   readonly candidates?: readonly Candidate[] | undefined
   /** Set when a message was read (src/protocols): what a protocol method does that is registered nowhere. */
   readonly protocolEffect?: 'read' | 'write'
+  /** Set for a candidate: its arguments are not chosen yet, so the answer is that of the best ones. */
+  readonly argumentsOpen?: true
   /** Set when only headers named the tool: policies that read arguments can't be asked. */
   readonly argumentsUnknown?: true
   readonly action: { readonly name: string; readonly properties: JsonObject } | undefined

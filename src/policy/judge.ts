@@ -4,7 +4,6 @@ import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
-import type { Release } from '#model/release.ts'
 import type { Asked, PartyQuery, PolicyInput } from './ask/asked.ts'
 import { askOwnVocabulary } from './ask/own-vocabulary.ts'
 import { TypeMismatch } from './ask/typed.ts'
@@ -12,6 +11,7 @@ import { askWarderVocabulary } from './ask/warder-vocabulary.ts'
 import { type Combined, combine, deny, type PartyEvaluation } from './combine.ts'
 import { unsupportedObligation } from './obligations.ts'
 import type { Evaluate } from './port.ts'
+import { bestCase } from './possible.ts'
 
 /** The policy step: from verified facts to allow or deny with obligations. Never throws for anything a caller can send. */
 export type JudgePolicy = (input: PolicyInput) => Judgement
@@ -29,12 +29,12 @@ export function createJudgePolicy(evaluate: Evaluate): JudgePolicy {
         input,
         asked.detail === undefined ? {} : { detail: asked.detail },
       )
-    const plain = evaluateAll(evaluate, input.release, asked.queries)
+    const plain = evaluateAll(evaluate, input, asked.queries)
     const base = combine(plain, (id) => input.release.find(id), asked.autonomous)
     const evaluations = plain.concat()
     let combined = base
     if (asked.withDeclared !== undefined) {
-      const declared = evaluateAll(evaluate, input.release, asked.withDeclared)
+      const declared = evaluateAll(evaluate, input, asked.withDeclared)
       evaluations.push(...declared)
       combined = restrict(
         base,
@@ -69,17 +69,18 @@ function ask(input: PolicyInput): Asked {
 
 function evaluateAll(
   evaluate: Evaluate,
-  release: Release,
+  { release, request }: PolicyInput,
   queries: readonly PartyQuery[],
 ): PartyEvaluation[] {
   const outcomes = evaluate(
     release,
     queries.map(({ query }) => query),
   )
-  return queries.map(({ party }, i) => ({
-    party,
-    outcome: outcomes[i] ?? { kind: 'engine', detail: 'the engine left a query unanswered' },
-  }))
+  return queries.map((asked, i) => {
+    const outcome = outcomes[i] ?? { kind: 'engine', detail: 'the engine left a query unanswered' }
+    const found: PartyEvaluation = { party: asked.party, outcome }
+    return request.argumentsOpen === true ? bestCase(release, asked, found) : found
+  })
 }
 
 /** INVARIANT: what is declared only restricts. An allow needs both answers; a deny with the declared facts stands. */

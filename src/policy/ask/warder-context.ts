@@ -127,7 +127,9 @@ function declaredAttributes(
   if (own === undefined) return new Map()
   const fromGateway = trusts.context || withClaims ? request.context : {}
   const source = { ...fromGateway, input: boundArguments(facts.parameters, request.arguments ?? {}) }
-  return toRecord(source, own, 'caller', '', true)
+  // Arguments that are still open are neither there nor missed.
+  const { input: _input, ...others } = own
+  return toRecord(source, request.argumentsOpen === true ? others : own, 'caller', '', true)
 }
 
 const ownByDeclared = new WeakMap<SchemaAttributes, SchemaAttributes | null>()
