@@ -53,8 +53,7 @@ export function createRevocationEvents(keptMax = 10_000): RevocationEvents {
       kept.push(...rows)
       const dropped = kept.splice(0, Math.max(0, kept.length - keptMax))
       floor = Math.max(floor, ...dropped.map(({ version }) => version))
-      for (const follower of followers)
-        for (const event of eventsOf(rows, follower.tenant)) follower.send(event)
+      for (const { tenant, send } of followers) tell(rows, tenant, current, send)
     },
     settled(tenants, version, isWhole) {
       current = version
@@ -70,7 +69,7 @@ export function createRevocationEvents(keptMax = 10_000): RevocationEvents {
       const isKnown = since !== undefined && since >= floor && since <= current
       if (isKnown) {
         const missed = kept.filter(({ version }) => version > since)
-        for (const event of eventsOf(missed, tenant)) send(event)
+        tell(missed, tenant, current, send)
         send(epoch(current))
       } else send(reset(current))
       const follower = { tenant, send }
@@ -78,6 +77,21 @@ export function createRevocationEvents(keptMax = 10_000): RevocationEvents {
       return () => followers.delete(follower)
     },
   }
+}
+
+/** More than these at once are not told one by one: a reader who has to start anew is sooner up to date. */
+const TOLD_AT_ONCE_MAX = 500
+
+/** INVARIANT: what belongs to another tenant is never told. */
+function tell(
+  rows: readonly RevokedRow[],
+  tenant: TenantId,
+  current: number,
+  send: (event: StreamEvent) => void,
+): void {
+  const own = rows.filter((row) => row.tenant === null || row.tenant === tenant)
+  if (own.length > TOLD_AT_ONCE_MAX) send(reset(current))
+  else for (const event of eventsOf(own)) send(event)
 }
 
 function epoch(version: number): StreamEvent {
@@ -88,10 +102,8 @@ function reset(version: number): StreamEvent {
   return { event: 'reset', id: version, data: { seq: version } }
 }
 
-/** INVARIANT: what belongs to another tenant is never told. */
-function eventsOf(rows: readonly RevokedRow[], tenant: TenantId): readonly StreamEvent[] {
-  const own = rows.filter((row) => row.tenant === null || row.tenant === tenant)
-  return [...Map.groupBy(own, ({ version }) => version)].map(([seq, group]) => ({
+function eventsOf(rows: readonly RevokedRow[]): readonly StreamEvent[] {
+  return [...Map.groupBy(rows, ({ version }) => version)].map(([seq, group]) => ({
     event: 'revoked' as const,
     data: { seq, revoked: group.map(({ revocation }) => thingOf(revocation)) },
   }))

@@ -94,6 +94,15 @@ test('a database that was read anew makes everybody begin anew', () => {
   expect(follow(11).heard()).toEqual(['reset@5 (id)'])
 })
 
+test('what is too much to be told one by one makes who follows begin anew, live and after a break', () => {
+  const { events, follow } = begun()
+  const follower = follow(10)
+  events.revoked(Array.from({ length: 501 }, (_, i) => row(11 + i, 'a')))
+  events.settled([ACME], 511, false)
+  expect(follower.heard()).toEqual(['epoch@10 (id)', 'reset@10 (id)', 'epoch@511 (id)'])
+  expect(follow(10).heard()).toEqual(['reset@511 (id)', 'epoch@511 (id)'])
+})
+
 test('who left hears nothing more', () => {
   const { events, follow } = begun()
   const follower = follow(10)
