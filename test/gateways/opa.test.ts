@@ -123,6 +123,16 @@ test.each([
     'request.too_large',
   ],
   ['a climbing path', jsonWire(PATH, { input: kong({ path: '/a/../b' }) }), 'request.path_ambiguous'],
+  [
+    'a decoded `?` from Kong',
+    jsonWire(PATH, { input: kong({ path: '/todos?/secret' }) }),
+    'request.path_ambiguous',
+  ],
+  [
+    'a decoded `?` from APISIX',
+    jsonWire(PATH, { input: { ...apisix, request: { ...apisix.request, path: '/todos?/secret' } } }),
+    'request.path_ambiguous',
+  ],
   ['a header that is no text', jsonWire(PATH, { input: kong({ headers: { a: 1 } }) }), 'request.wrong_type'],
 ])('must not be read: %s', (_name, wire, code) => {
   const found = opa.read(wire, GATEWAY, NOW)

@@ -34,12 +34,19 @@ export function readOpaInput(input: Json | undefined): Result<OpaCall, Malformed
 }
 
 function fromKong(http: JsonObject): Result<OpaCall, Malformed> {
-  return callOf(http, http['body'], http['body_size'], undefined)
+  return hasQuery(http) ?? callOf(http, http['body'], http['body_size'], undefined)
 }
 
 /** APISIX sends no body at all. */
 function fromApisix(request: JsonObject): Result<OpaCall, Malformed> {
-  return callOf(request, undefined, undefined, undefined)
+  return hasQuery(request) ?? callOf(request, undefined, undefined, undefined)
+}
+
+/** Their path is decoded and has no query: a `?` in it was `%3F`, and what follows belongs to the path of the upstream. */
+function hasQuery({ path }: JsonObject): Result<never, Malformed> | undefined {
+  return typeof path === 'string' && path.includes('?')
+    ? failed({ code: 'request.path_ambiguous', message: 'the path has a decoded `?`' })
+    : undefined
 }
 
 function fromEnvoy(input: JsonObject, attributes: JsonObject): Result<OpaCall, Malformed> {
