@@ -108,8 +108,10 @@ local function apply(txn, received, answered)
   if authorization ~= "keep" and authorization ~= "strip" then
     return false
   end
+  -- Many servers read `_` in a name as `-`.
   for name in pairs(received) do
-    if FORGEABLE[name] or name:find("^x[-_]warder[-_]") then
+    local canonical = name:gsub("_", "-")
+    if FORGEABLE[canonical] or canonical:find("^x%-warder%-") or (canonical ~= name and answered[canonical]) then
       txn.http:req_del_header(name)
     end
   end

@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { caddyStarter } from './caddy-haproxy-process.ts'
 import { gatewayContract } from './gateway.contract.ts'
+import { headerTricks } from './header-tricks.contract.ts'
 import { mustDeny } from './must-deny.ts'
 import { findOptional } from './optional-binaries.ts'
 
@@ -10,4 +11,5 @@ describe.runIf('found' in caddy)('Caddy', () => {
   const start = () => caddyStarter('found' in caddy ? caddy.found : '')
   gatewayContract('Caddy', start)
   mustDeny({ name: 'Caddy', sendsBodies: false, streamsBodies: true }, start)
+  headerTricks(start)
 })

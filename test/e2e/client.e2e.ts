@@ -11,7 +11,7 @@ import { type Warder as Asker, type CallAnswer, createWarder } from '../../integ
 import { decidedOf, warderForExpress } from '../../integrations/client-ts/express.ts'
 import { warderForHono } from '../../integrations/client-ts/hono.ts'
 import { guardTool } from '../../integrations/client-ts/mcp.ts'
-import { addGateway, prepareDemo, pushDemo, setAgentStatus, TENANT } from './demo.ts'
+import { addGateway, prepareDemo, pushDemo, setAgentStatus, TENANT, textOf } from './demo.ts'
 import { type Call, send } from './http.ts'
 import { createIssuer, type TestIssuer } from './issuer.ts'
 import { freePorts, until } from './ports.ts'
@@ -148,7 +148,7 @@ describe.each(['hono', 'express'] as const)('the middleware for %s', (name) => {
       await rest
       expect((await ask(ports[name], 'triage-bot', { path: '/repos' })).status).toBeGreaterThanOrEqual(400)
     } finally {
-      await warder.cli('revoke', 'lift', idOf(revoked), '--tenant', TENANT)
+      await warder.cli('revoke', 'lift', textOf(revoked, 'revocation'), '--tenant', TENANT)
     }
     await until('the agent is back', 5_000, async () => {
       return (await ask(ports[name], 'triage-bot', { path: '/repos' })).status === 200
@@ -251,9 +251,3 @@ test('without Warder nothing is allowed, nothing is held, and all is back once W
   await until('it follows again', 10_000, async () => asker.follow())
   expect((await ask(ports.hono, 'triage-bot', { path: '/repos' })).status).toBe(200)
 })
-
-function idOf(revoked: unknown): string {
-  const { id } = Object(revoked) as { readonly id?: unknown }
-  if (typeof id !== 'string' && typeof id !== 'number') throw new Error(`no id in ${JSON.stringify(revoked)}`)
-  return String(id)
-}

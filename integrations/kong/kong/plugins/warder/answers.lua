@@ -96,7 +96,28 @@ local function meet(obligations, plan)
   return true
 end
 
-local function allowed(response, client_names)
+-- Names to take from the client's request: those that only a gateway may say, those that Warder speaks about, and their aliases.
+local function cleared(response, client, authorization)
+  local clear = {}
+  for _, name in ipairs(client.names) do
+    table.insert(clear, name)
+  end
+  for name in pairs(response.headers) do
+    if not NOT_FOR_API[name:lower()] then
+      table.insert(clear, name)
+      for _, alias in ipairs(client.aliases[name:lower()] or {}) do
+        table.insert(clear, alias)
+      end
+    end
+  end
+  if authorization == "strip" then
+    table.insert(clear, "authorization")
+    table.insert(clear, "dpop")
+  end
+  return clear
+end
+
+local function allowed(response, client)
   for _, name in ipairs(REQUIRED) do
     if not single(response, name) then
       return nil, UNAVAILABLE, "there is no single header `" .. name .. "`"
@@ -110,21 +131,8 @@ local function allowed(response, client_names)
   if not obligations then
     return nil, UNAVAILABLE, "`x-warder-obligations` can't be read"
   end
-  -- What the client sent under any name that Warder speaks about goes first; then comes what Warder says.
-  local plan = { set = {}, clear = {}, authorization = authorization }
-  plan.exchanged = single(response, "authorization")
-  for _, name in ipairs(client_names) do
-    plan.clear[#plan.clear + 1] = name
-  end
-  for name in pairs(response.headers) do
-    if not NOT_FOR_API[name:lower()] then
-      plan.clear[#plan.clear + 1] = name
-    end
-  end
-  if authorization == "strip" then
-    plan.clear[#plan.clear + 1] = "authorization"
-    plan.clear[#plan.clear + 1] = "dpop"
-  end
+  -- What the client sent goes first; then comes what Warder says.
+  local plan = { set = {}, authorization = authorization, exchanged = single(response, "authorization") }
   local id = single(response, "x-decision-id")
   if not meet(obligations, plan) then
     return nil, { status = 403, body = UNSUPPORTED, headers = { ["x-decision-id"] = id } }
@@ -132,13 +140,13 @@ local function allowed(response, client_names)
   for _, name in ipairs(REQUIRED) do
     plan.set[name] = single(response, name)
   end
-  return { set = plan.set, clear = plan.clear, client_headers = copied(response, FOR_CLIENT, {}) }
+  return { set = plan.set, clear = cleared(response, client, authorization), client_headers = copied(response, FOR_CLIENT, {}) }
 end
 
 -- Reads a response: the allow, or nothing, the refusal, and why it is not a decision where it is none.
-function answers.read(response, client_names)
+function answers.read(response, client)
   if response.status == 200 then
-    return allowed(response, client_names)
+    return allowed(response, client)
   end
   -- Without an id nobody has decided: an unknown gateway key, overload, or a server that is not Warder.
   if not single(response, "x-decision-id") or response.status < 400 or response.status > 499 then

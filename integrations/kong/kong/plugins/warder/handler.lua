@@ -40,7 +40,7 @@ local function decide(conf)
     kong.log.err("Warder did not answer: ", fault)
     return nil, UNAVAILABLE
   end
-  local allow, denied, problem = answers.read(response, asked.client_names)
+  local allow, denied, problem = answers.read(response, asked.client)
   if problem then
     kong.log.err("Warder's answer is no decision: ", problem)
   end

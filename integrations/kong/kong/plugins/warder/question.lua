@@ -57,21 +57,27 @@ local function target_of()
   return query ~= nil and query ~= "" and path .. "?" .. query or path
 end
 
--- The client's headers for Warder, and the names of those that the API must not get from the client.
+-- The client's headers for Warder, and those that the API must not get from the client: `names`, and in `aliases` the names
+-- with an underscore by what many servers read them as.
 local function headers_of(conf)
   local received, fault = kong.request.get_headers(HEADERS_MAX)
   if fault ~= nil then
     return nil, nil, refusal(431, "too_many_headers")
   end
-  local headers, client_names = {}, {}
+  local headers, client = {}, { names = {}, aliases = {} }
   for name, value in pairs(received) do
     local key = string.lower(name)
+    local canonical = key:gsub("_", "-")
+    if canonical ~= key then
+      client.aliases[canonical] = client.aliases[canonical] or {}
+      table.insert(client.aliases[canonical], name)
+    end
     if FORGEABLE[key] then
-      client_names[#client_names + 1] = name
+      table.insert(client.names, name)
     elseif not NOT_REPEATED[key] then
       headers[key] = value
       if key:find("^x[-_]warder[-_]") or key == "x-decision-id" then
-        client_names[#client_names + 1] = name
+        table.insert(client.names, name)
       end
     end
   end
@@ -86,12 +92,12 @@ local function headers_of(conf)
     headers["x-ssl-client-verify"] = ngx.var.ssl_client_verify
   end
   headers["x-warder-gateway-key"] = conf.gateway_key
-  return headers, client_names
+  return headers, client
 end
 
--- Reads the request: `{ headers, body, client_names }`, or nothing and the refusal.
+-- Reads the request: `{ headers, body, client }`, or nothing and the refusal.
 function question.read(conf)
-  local headers, client_names, unread = headers_of(conf)
+  local headers, client, unread = headers_of(conf)
   if not headers then
     return nil, unread
   end
@@ -99,18 +105,18 @@ function question.read(conf)
   if not body then
     return nil, refused
   end
-  return { headers = headers, body = body, client_names = client_names }
+  return { headers = headers, body = body, client = client }
 end
 
 -- Sends the question; gives the response, or nothing and why. The request that was asked about is not repeated: a proof of
 -- possession that came twice would count as replayed.
 function question.ask(conf, asked)
-  local client, fault = http.new()
-  if not client then
+  local connection, fault = http.new()
+  if not connection then
     return nil, fault
   end
-  client:set_timeouts(conf.timeout_milliseconds, conf.timeout_milliseconds, conf.timeout_milliseconds)
-  return client:request_uri((conf.url:gsub("/+$", "")) .. "/forward-auth", {
+  connection:set_timeouts(conf.timeout_milliseconds, conf.timeout_milliseconds, conf.timeout_milliseconds)
+  return connection:request_uri((conf.url:gsub("/+$", "")) .. "/forward-auth", {
     method = "POST",
     headers = asked.headers,
     body = asked.body,
