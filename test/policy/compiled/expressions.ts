@@ -90,7 +90,7 @@ export const anyExpression: fc.Arbitrary<string> = fc.letrec<{ node: string }>((
   return {
     node: fc.oneof(
       { maxDepth: 4, withCrossShrink: true },
-      literal,
+      { weight: 5, arbitrary: literal },
       fc.tuple(node, fc.constantFrom(...BINARY), node).map(([a, operator, b]) => `(${a} ${operator} ${b})`),
       fc.tuple(node, node).map(([a, b]) => `(${a} == ${b})`),
       fc.tuple(node, fc.constantFrom(...METHODS), node).map(([a, method, b]) => `(${a}).${method}(${b})`),
