@@ -1,5 +1,6 @@
-import { index, json, primaryKey, text, unique, uuid } from 'drizzle-orm/pg-core'
-import { identifier, instant } from './columns.ts'
+import { sql } from 'drizzle-orm'
+import { boolean, check, index, integer, json, primaryKey, text, unique, uuid } from 'drizzle-orm/pg-core'
+import { identifier, instant, version } from './columns.ts'
 import { tenants, warder } from './schema.ts'
 
 /** Streams of security events that a tenant receives (`stream` is part of the URL that transmitters push to). */
@@ -42,3 +43,51 @@ export const signalEvents = warder.table(
     index('signal_events_received_at').on(table.tenant, table.receivedAt),
   ],
 )
+
+/** Who is told of a tenant's revocations: other systems (`caep`) and gateways (`webhook`). */
+export const signalReceivers = warder.table(
+  'signal_receivers',
+  {
+    receiver: uuid('receiver').primaryKey().defaultRandom(),
+    tenant: identifier('tenant')
+      .notNull()
+      .references(() => tenants.tenant),
+    name: identifier('name').notNull(),
+    kind: text('kind').notNull(),
+    url: text('url').notNull(),
+    audience: text('audience').notNull(),
+    privateNetwork: boolean('private_network').notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    unique('signal_receivers_name').on(table.tenant, table.name),
+    check('signal_receivers_kind', sql`${table.kind} in ('caep', 'webhook')`),
+  ],
+)
+
+/** What receivers are still to be told; written with the revocation, taken by whichever server comes first. */
+export const signalOutbox = warder.table(
+  'signal_outbox',
+  {
+    id: version('id').primaryKey().generatedAlwaysAsIdentity(),
+    receiver: uuid('receiver')
+      .notNull()
+      .references(() => signalReceivers.receiver, { onDelete: 'cascade' }),
+    /** `jti` of the token, the same for each attempt. */
+    token: uuid('token').notNull().defaultRandom(),
+    subject: json('subject').notNull(),
+    events: json('events').notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    attempts: integer('attempts').notNull().default(0),
+    nextAt: instant('next_at').notNull().defaultNow(),
+    deliveredAt: instant('delivered_at'),
+  },
+  (table) => [index('signal_outbox_due').on(table.nextAt).where(sql`${table.deliveredAt} is null`)],
+)
+
+/** Public halves of the keys that servers sign with; each server keeps its private half in its data folder. */
+export const signalKeys = warder.table('signal_keys', {
+  kid: identifier('kid').primaryKey(),
+  jwk: json('jwk').notNull(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+})
