@@ -81,7 +81,7 @@ async function provenEngine(
   // An instance of its own: what is checked can neither trap the engine of decisions nor empty its slots.
   const own = createEngine()
   const checker = createEvaluate(own, createMemo(), createSlots(own, CHECKER_SLOTS, CHECKER_POLICIES))
-  if (!own.probe()) throw new Error('the policy engine does not answer its probe')
+  if (!(await warmUp(own, checker))) throw new Error('the policy engine does not answer its probe')
   return createProvenEngine({
     ...parts,
     checker,

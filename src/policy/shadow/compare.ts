@@ -41,8 +41,8 @@ export function createBreathe(): Breathe {
 }
 
 /** A few policies are prepared at a time: cedar-wasm holds the loop while it parses, about 0.1 ms per KB. */
-const PART_POLICIES_MAX = 32
-const PART_CHARACTERS_MAX = 16_384
+const PART_POLICIES_MAX = 16
+const PART_CHARACTERS_MAX = 8_192
 
 /** The ordinals in parts that cedar-wasm prepares in a few milliseconds each. */
 export function* inParts(release: Release, ordinals: readonly number[]): Generator<readonly number[]> {
