@@ -19,7 +19,24 @@ export interface StreamListing {
   readonly verified_at: string | null
 }
 
-/** Streams of security events. Each change and its audit row are one transaction. */
+/** Who is told of a tenant's revocations. */
+export interface NewReceiver {
+  readonly name: string
+  readonly kind: 'caep' | 'webhook'
+  readonly url: string
+  readonly audience: string
+  readonly privateNetwork: boolean
+}
+
+/** A receiver as administrators see it. */
+export interface ReceiverListing extends Omit<NewReceiver, 'privateNetwork'> {
+  readonly tenant: TenantId
+  readonly created_at: string
+  /** Events that have not arrived yet. */
+  readonly waiting: number
+}
+
+/** Streams of security events, and receivers of ours. Each change and its audit row are one transaction. */
 export interface SignalAdminStore {
   addStream(
     tenant: TenantId,
@@ -28,6 +45,9 @@ export interface SignalAdminStore {
     authorizationHash: string,
   ): Promise<{ readonly stream: string } | 'exists' | 'tenant_unknown'>
   removeStream(tenant: TenantId, name: string): Promise<'removed' | 'unknown'>
+  addReceiver(tenant: TenantId, receiver: NewReceiver): Promise<'added' | 'exists' | 'tenant_unknown'>
+  removeReceiver(tenant: TenantId, name: string): Promise<'removed' | 'unknown'>
+  listReceivers(tenant: TenantId, page: Page): Promise<readonly ReceiverListing[]>
   /** By name, of one tenant. */
   listStreams(tenant: TenantId, page: Page): Promise<readonly StreamListing[]>
 }

@@ -6,6 +6,7 @@ import type { TenantId } from '#model/ids.ts'
 import { type CliContext, requireTenant, tenantOf } from './context.ts'
 import { CliFailure, EXIT, fromAdmin } from './failure.ts'
 import { allPages } from './paging.ts'
+import { addReceiverCommands } from './receiver-commands.ts'
 import { utcTime } from './table.ts'
 
 interface TenantFlag {
@@ -33,6 +34,7 @@ export function addSignalCommands(program: Command, context: CliContext): void {
       })
     })
   addVerify(signal, context)
+  addReceiverCommands(signal, context)
 }
 
 function addAdd(signal: Command, context: CliContext): void {

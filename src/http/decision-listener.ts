@@ -16,7 +16,7 @@ import type { Listener } from './port.ts'
 import { createRevocationStreams, REVOCATION_STREAM } from './revocation-stream.ts'
 import { send } from './send.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
-import { createAnswerPush, SIGNALS_PREFIX } from './signals.ts'
+import { createAnswerPush, SIGNAL_KEYS, SIGNALS_PREFIX } from './signals.ts'
 import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
@@ -53,6 +53,8 @@ export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticat
   readonly events?: RevocationEvents
   /** Undefined: no security events are received. */
   readonly receiveSet?: ReceiveSet
+  /** The keys that security events of ours are signed with. */
+  readonly signalKeys?: () => Promise<object>
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -71,7 +73,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       parts.metrics.unauthenticated()
       unauthenticated.add()
     })
-  const answerPush = parts.receiveSet && createAnswerPush(parts.receiveSet)
+  const answerSignals = createAnswerSignals(parts)
   const documents = documentsOf(parts.publicUrl)
   const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
@@ -80,9 +82,9 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       const route = routeOf(path, target.key !== undefined)
       if (route !== undefined) void check(incoming, outgoing, route, target)
       else if (path === REVOCATION_STREAM && streams !== undefined) streams.open(incoming, outgoing, target)
-      else if (answerPush !== undefined && target.key === undefined && path.startsWith(SIGNALS_PREFIX))
-        void answerPush(incoming, outgoing, path)
-      else answerDocument(incoming, outgoing, target.key === undefined ? documents.get(path) : undefined)
+      else if (target.key !== undefined) answerDocument(incoming, outgoing, undefined)
+      else if (!answerSignals(incoming, outgoing, path))
+        answerDocument(incoming, outgoing, documents.get(path))
     },
     parts.limits,
     parts.metrics.clientError,
@@ -95,6 +97,27 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       await listener.close(graceMilliseconds)
       unauthenticated.close()
     },
+  }
+}
+
+/** Answers what concerns signals; false for any other path. */
+function createAnswerSignals({
+  receiveSet,
+  signalKeys,
+}: Pick<DecisionListenerParts, 'receiveSet' | 'signalKeys'>): (
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  path: string,
+) => boolean {
+  const push = receiveSet && createAnswerPush(receiveSet)
+  return (incoming, outgoing, path) => {
+    if (push !== undefined && path.startsWith(SIGNALS_PREFIX)) void push(incoming, outgoing, path)
+    else if (signalKeys !== undefined && path === SIGNAL_KEYS)
+      void signalKeys()
+        .then(document, () => httpError('http.overloaded', 'native'))
+        .then((found) => answerDocument(incoming, outgoing, found))
+    else return false
+    return true
   }
 }
 

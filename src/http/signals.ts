@@ -7,6 +7,9 @@ import { send } from './send.ts'
 /** Where transmitters push security events to; the id of the stream follows. */
 export const SIGNALS_PREFIX = '/v1/signals/'
 
+/** Where receivers of our own events find the keys that they are signed with. */
+export const SIGNAL_KEYS = '/.well-known/jwks.json'
+
 /** Answers one push. */
 export type AnswerPush = (incoming: IncomingMessage, outgoing: ServerResponse, path: string) => Promise<void>
 

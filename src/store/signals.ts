@@ -11,6 +11,7 @@ import { createWriter, type Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Transaction } from './connections.ts'
 import type { Database } from './database.ts'
+import { addReceiver, listReceivers, removeReceiver } from './receivers.ts'
 import { insertRevocation } from './revocations.ts'
 import { instantText, limitOf } from './rows.ts'
 
@@ -22,6 +23,9 @@ export function createSignalAdminStore(db: Database, actor: AuditActor): SignalA
       addStream(writer, { tenant, name, record, authorizationHash }),
     removeStream: (tenant, name) => removeStream(writer, tenant, name),
     listStreams: (tenant, page) => listStreams(db, tenant, page),
+    addReceiver: (tenant, receiver) => addReceiver(writer, tenant, receiver),
+    removeReceiver: (tenant, name) => removeReceiver(writer, tenant, name),
+    listReceivers: (tenant, page) => listReceivers(db, tenant, page),
   }
 }
 
