@@ -18,6 +18,7 @@ import type { ReceiveSet } from '#signals/receive.ts'
 import type { Database } from '#store/database.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import type { FeedParts, StateFeed } from '#store/state-feed.ts'
+import type { WiredSignals } from '#wire-signals.ts'
 import type { ListenerTls } from '#wire-tls.ts'
 import type { Fronts } from '#wire-workers.ts'
 
@@ -54,6 +55,7 @@ export interface Parts {
   readonly metrics: Metrics
   readonly events: RevocationEvents
   readonly receiveSet: ReceiveSet
+  readonly signals: Pick<WiredSignals, 'keys'>
 }
 
 /** A front that is replaced has successors: nothing is lost by taking requests a little longer. */
@@ -118,7 +120,13 @@ export async function listen(
     }),
   )
   const decisions = await start('decisions', config.listen, (secure) =>
-    createDecisionListener({ ...checks, events: parts.events, receiveSet: parts.receiveSet, tls: secure }),
+    createDecisionListener({
+      ...checks,
+      events: parts.events,
+      receiveSet: parts.receiveSet,
+      signalKeys: () => parts.signals.keys(),
+      tls: secure,
+    }),
   )
   return { addresses: { decisions, admin, extAuthz }, fronts }
 }

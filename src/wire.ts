@@ -22,6 +22,7 @@ import { installedVersion } from '#version.ts'
 import { type WiredDecider, wireDecider } from '#wire-decider.ts'
 import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
 import { wireRevocation } from '#wire-revocation.ts'
+import { wireSignals } from '#wire-signals.ts'
 import { wireState } from '#wire-state.ts'
 import { wireTls } from '#wire-tls.ts'
 import type { Fronts } from '#wire-workers.ts'
@@ -90,6 +91,9 @@ async function open(
   const store = createAdminStore(db, undefined, sealingOf(config))
   const { breakers, events, receiveSet, close: closeRevocation } = wireRevocation(db, metrics, faults)
   opened.push(async () => closeRevocation())
+  const issuer = config.publicUrl ?? 'urn:warder'
+  const signals = wireSignals(db, { issuer, dataDirectory: config.dataDirectory }, faults)
+  opened.push(() => signals.close())
   const demo =
     config.demo === 'on' && share.role !== 'front'
       ? await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
@@ -117,7 +121,7 @@ async function open(
   const around = { ...feed, writer: log.writer, proofs, breakers, admit, metrics, faults, telemetry }
   const { decider, engine, caches, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
-  const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet }
+  const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet, signals }
   watch(config, parts, { caches, proving }, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())
