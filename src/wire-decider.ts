@@ -7,6 +7,7 @@ import type { LogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
 import type { FaultLines } from '#fault-lines.ts'
 import type { DecisionStep, Metrics } from '#http/metrics.ts'
+import { createTokenFamilies, type ReusedSession } from '#identity/families.ts'
 import { createIntrospect } from '#identity/introspect.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
@@ -36,6 +37,8 @@ export interface Surroundings {
   readonly writer: LogWriter
   readonly proofs: Pick<ProofStore, 'reserve' | 'nonceSecret'>
   readonly breakers: Breakers
+  /** Told when an older token of a rotated family is used again. Undefined: nobody is. */
+  readonly reused?: (session: ReusedSession) => void
   /** Registers agents just in time. */
   readonly admit: Admit
   readonly metrics: Metrics
@@ -60,7 +63,7 @@ export interface WiredDecider {
  */
 export async function wireDecider(
   config: Config,
-  { state, tenants, writer, proofs, breakers, admit, metrics, faults, telemetry }: Surroundings,
+  { state, tenants, writer, proofs, breakers, reused, admit, metrics, faults, telemetry }: Surroundings,
 ): Promise<WiredDecider> {
   const tokens = createTokenCache()
   const { evaluate, engine, ...policy } = await wireEngine(config, { tenants, faults })
@@ -86,13 +89,14 @@ export async function wireDecider(
     onFault: (about, fault) =>
       faults.report({ message: 'an issuer could not be asked about a token', about, fault }),
   })
+  const families = createTokenFamilies((session) => reused?.(session))
   const step = observeStep(metrics, telemetry)
   const decider = createDecider({
     clock: systemClock,
     state,
     freshnessMillisecondsMax: config.freshnessSeconds * 1000,
     verify: timedAsync(
-      createVerify({ keys, cache: tokens, proofs: proofStep, introspect }),
+      createVerify({ keys, cache: tokens, proofs: proofStep, introspect, families }),
       step('identity'),
     ),
     judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),

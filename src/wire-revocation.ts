@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultLines } from '#fault-lines.ts'
 import type { Metrics } from '#http/metrics.ts'
+import type { ReusedSession } from '#identity/families.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
-import { systemClock } from '#lib/clock.ts'
+import { type EpochMilliseconds, systemClock, toSeconds } from '#lib/clock.ts'
 import { faultText } from '#process-log.ts'
 import { type Breakers, createBreakers, type Trip } from '#revocation/breakers.ts'
 import { createRevocationEvents, type RevocationEvents } from '#revocation/events.ts'
@@ -17,11 +18,15 @@ export interface WiredRevocation {
   readonly breakers: Breakers
   readonly events: RevocationEvents
   readonly receiveSet: ReceiveSet
+  /** Revokes a session on every server, because an older token of it was used again. */
+  readonly reused: (session: ReusedSession) => void
   /** Gives up telling the database of open breakers. */
   close(): void
 }
 
 const RETRY_MILLISECONDS = 1_000
+/** Sessions that are remembered as told, so that a flood of one stolen token writes one row. */
+const REUSED_MAX = 10_000
 
 /** Breakers that open here and are written for the other servers, events that gateways follow, and signals of others. */
 export function wireRevocation(
@@ -57,7 +62,29 @@ export function wireRevocation(
     }
   }
 
+  async function revokeReused({ tenant, issuer, session }: ReusedSession): Promise<void> {
+    const now = systemClock()
+    const id = `${issuer}|${session}`
+    const reason = 'an older token of a rotated family was used again'
+    // Tokens that live longer than a day are believed of no issuer.
+    const expiresAt = (now + 2 * 86_400_000) as EpochMilliseconds
+    const revocation = { kind: 'session', mode: 'deny', source: 'signal' } as const
+    try {
+      await store.revoke({ tenant, id, reason, issuedBefore: toSeconds(now), expiresAt, ...revocation })
+    } catch (error) {
+      faults.report({ message: 'a reused session could not be revoked', fault: faultText(error) })
+    }
+  }
+
+  const told = new Set<string>()
   return {
+    reused: (session) => {
+      const slot = JSON.stringify(session)
+      if (told.has(slot)) return
+      if (told.size >= REUSED_MAX) told.clear()
+      told.add(slot)
+      void revokeReused(session).catch(() => undefined)
+    },
     breakers: createBreakers((trip) => {
       metrics.breakerTrip()
       void tell(trip)

@@ -41,6 +41,7 @@ const FIELDS = [
   'clock_tolerance_seconds',
   'lifetime_seconds_max',
   'age_seconds_max',
+  'rotation',
 ]
 const CLAIMS = ['tenant', 'tenant_value', 'agent', 'user', 'actor', 'scope', 'id', 'session']
 const SECRET_CHARACTERS_MAX = 16_384
@@ -79,6 +80,7 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
     ...limits,
     ...(introspection !== undefined && { introspection }),
     ...(json['private_network'] === true && { privateNetwork: true }),
+    ...(json['rotation'] === true && { rotation: true }),
   })
 }
 
@@ -153,6 +155,7 @@ function readLimits(json: Fields, report: Report): Pick<Issuer, 'ageSecondsMax' 
   const age = readNumber(json, 'age_seconds_max', [1, 86_400], report)
   const audiences = readNumber(json, 'audiences_max', [1, 10], report)
   readFlag(json, 'private_network', report)
+  readFlag(json, 'rotation', report)
   return {
     ...(age !== undefined && { ageSecondsMax: age }),
     ...(audiences !== undefined && { audiencesMax: audiences }),

@@ -5,7 +5,8 @@ import { type AuthorizationRequest, type Credential, isJsonDialect } from '#mode
 import type { TenantState } from '#model/state.ts'
 import { identityFromClaims } from './asserted.ts'
 import { mayAssert } from './assertion.ts'
-import { mapClaims } from './claims.ts'
+import { mapClaims, type TokenParties } from './claims.ts'
+import type { TokenFamilies } from './families.ts'
 import type { Introspect } from './introspect.ts'
 import { createVerifyToken, type VerifyToken } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
@@ -42,6 +43,8 @@ export function createVerify(parts: {
   readonly proofs?: ProofStep
   /** Undefined: opaque tokens deny. */
   readonly introspect?: Introspect
+  /** Undefined: an older token of a session is as good as a newer one. */
+  readonly families?: TokenFamilies
 }): Verify {
   const verifyToken = createVerifyToken(parts.keys, parts.cache, parts.introspect)
   return async (request, gateway, tenant) => {
@@ -66,6 +69,7 @@ export function createVerify(parts: {
         canAssert,
         verifyToken,
         proofs: parts.proofs,
+        families: parts.families,
         keys: parts.keys,
       })
     return await identityWithoutToken({ request, gateway, tenant, named: named.value, canAssert }, parts)
@@ -126,6 +130,7 @@ async function identityFromToken(
     readonly canAssert: boolean
     readonly verifyToken: VerifyToken
     readonly proofs: ProofStep | undefined
+    readonly families: TokenFamilies | undefined
     readonly keys: KeySets
   },
 ): Promise<Result<VerifiedIdentity, Stop>> {
@@ -139,6 +144,7 @@ async function identityFromToken(
   if (!possession.ok) return possession
   const parties = mapClaims(verified.value, tenant)
   if (!parties.ok) return parties
+  if (isSuperseded(parties.value, verified.value, parts)) return failed(stop('token.superseded'))
   const identity = reconcile(parties.value, parts.named, tenant, parts.canAssert)
   if (!identity.ok) return identity
   const { presenter, nonce, once } = possession.value
@@ -177,6 +183,23 @@ async function useUp(
     if (denial !== undefined) return denial
   }
   return undefined
+}
+
+/** Where the issuer rotates tokens, an older one of a session may be a copy (RFC 9700 section 4.14.2 for refresh tokens). */
+function isSuperseded(
+  { token, agent = '' }: TokenParties,
+  { issuer }: TokenClaims,
+  {
+    families,
+    tenant,
+    request,
+  }: {
+    readonly families: TokenFamilies | undefined
+    readonly tenant: TenantState
+    readonly request: AuthorizationRequest
+  },
+): boolean {
+  return issuer.rotation === true && families?.isNewest(tenant.id, token, agent, request.now) === false
 }
 
 /** RFC 9449 section 7.1: a token that is bound to a key is worth nothing without the proof. */

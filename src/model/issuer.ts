@@ -80,6 +80,8 @@ export interface Issuer {
   /** Whether its URLs may lead into private networks and this machine. Default false. */
   readonly privateNetwork?: boolean
   readonly introspection?: Introspection
+  /** Whether a newer token of a session takes the place of older ones. Default false. */
+  readonly rotation?: boolean
   /** Raised to make every server forget the keys that it has. Default 0. */
   readonly keysRevision?: number
 }

@@ -50,6 +50,7 @@ export const REASONS = {
   'token.not_yet_valid': 'the token is not valid yet',
   'token.lifetime': 'the token lives longer than this issuer may grant',
   'token.too_old': 'the token was issued too long ago',
+  'token.superseded': 'a newer token of the same session has taken the place of this one',
   'token.inactive': 'the issuer says that the token is not active',
   'token.introspection_unavailable': 'the issuer could not be asked about the token',
   'token.claim_missing': 'the token lacks a required claim',

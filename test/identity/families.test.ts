@@ -1,0 +1,84 @@
+import { beforeAll, beforeEach, expect, test } from 'vitest'
+import { createTokenFamilies, type ReusedSession } from '#identity/families.ts'
+import { createFetchJwks } from '#identity/jwks-fetch.ts'
+import { createKeySets } from '#identity/key-sets.ts'
+import { createVerify, type Verify } from '#identity/verify.ts'
+import { systemClock } from '#lib/clock.ts'
+import type { TenantId } from '#model/ids.ts'
+import {
+  bearer,
+  claims,
+  gateway,
+  ISSUER,
+  issuer,
+  makeKey,
+  NOW_SECONDS,
+  request,
+  type SigningKey,
+  sign,
+  tenantWith,
+} from '../support/tokens.ts'
+
+const keys = createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault: () => undefined })
+let key: SigningKey
+let reused: ReusedSession[]
+let verify: Verify
+
+beforeAll(async () => {
+  key = await makeKey('ES256', 'k')
+})
+beforeEach(() => {
+  reused = []
+  verify = createVerify({ keys, families: createTokenFamilies((session) => reused.push(session)) })
+})
+
+const token = (age: number, more: object = {}) =>
+  sign(key, claims({ sid: 's1', iat: NOW_SECONDS - age, jti: `j${age}`, ...more }))
+
+function ask(text: string, later = 0, options: { rotation?: boolean; tenant?: string } = {}) {
+  const { rotation = true, tenant: id = 'acme' } = options
+  const tenant = tenantWith([issuer([key], { rotation })], { id: id as TenantId })
+  const now = ((NOW_SECONDS + later) * 1000) as never
+  return verify(request({ ...bearer(text), now }), gateway({ tenant: id as TenantId }), tenant)
+}
+
+const superseded = { ok: false, failure: { code: 'token.superseded' } }
+
+test('an older token of a session denies once a newer one was used, in whatever order they come', async () => {
+  const [old, fresh] = await Promise.all([token(100), token(50)])
+  expect(await ask(old)).toMatchObject({ ok: true })
+  expect(await ask(fresh)).toMatchObject({ ok: true })
+  expect(await ask(old)).toMatchObject(superseded)
+  expect(await ask(fresh)).toMatchObject({ ok: true })
+  expect(reused).toEqual([])
+})
+
+test('an older token that is used a minute later is a sign of theft, told with its session', async () => {
+  const [old, fresh] = await Promise.all([token(100), token(50)])
+  await ask(fresh)
+  expect(await ask(old, 60)).toMatchObject(superseded)
+  expect(reused).toEqual([])
+  expect(await ask(old, 61)).toMatchObject(superseded)
+  expect(reused).toEqual([{ tenant: 'acme', issuer: ISSUER, session: 's1' }])
+})
+
+test.each<[string, object, Parameters<typeof ask>[2]]>([
+  ['of another session', { sid: 's2' }, {}],
+  ['of another client', { client_id: 'agent-2' }, {}],
+  ['of another user', { sub: 'bob' }, {}],
+  ['without a session', { sid: undefined }, {}],
+  ['of another tenant', {}, { tenant: 'globex' }],
+  ['of an issuer that does not rotate', {}, { rotation: false }],
+  ['of the same second', { iat: NOW_SECONDS - 50 }, {}],
+])('an older token %s stays good', async (_, more, options) => {
+  await ask(await token(50))
+  expect(await ask(await token(100, more), 61, options)).toMatchObject({ ok: true })
+  expect(reused).toEqual([])
+})
+
+test('a forged newer token takes nobody’s place', async () => {
+  const foreign = await makeKey('ES256', 'k')
+  const old = await token(100)
+  await ask(await sign(foreign, claims({ sid: 's1', iat: NOW_SECONDS })))
+  expect(await ask(old)).toMatchObject({ ok: true })
+})
