@@ -2,7 +2,7 @@ import 'reflect-metadata'
 import { createHash, randomUUID, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { type JWK, SignJWT } from 'jose'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { AuthorizationRequest, Proofs } from '#model/request.ts'
@@ -48,6 +48,7 @@ interface Options {
   readonly isAuthority?: boolean
   readonly usage?: number
   readonly days?: readonly [number, number]
+  readonly name?: string
 }
 
 let serial = 1
@@ -55,7 +56,7 @@ async function make(by: Made | undefined, options: Options = {}): Promise<Made> 
   const { uris = [ID], isAuthority = false, days = [-1, 1] } = options
   const { digitalSignature, keyCertSign } = x509.KeyUsageFlags
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
-  const name = `CN=${serial++}`
+  const name = options.name ?? `CN=${serial++}`
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serial.toString(16).padStart(16, '0'),
     subject: name,
@@ -146,86 +147,99 @@ async function ask(
 const sent = (pem: string) => ({ certificates: [passed('envoy', pem)] })
 const denied = (code: string) => ({ ok: false, failure: { code } })
 
-describe('an X.509-SVID', () => {
-  test('names the agent where no token speaks', async () => {
-    expect(await ask(sent(svid.pem))).toMatchObject({
+test('an X.509-SVID names the agent where no token speaks', async () => {
+  expect(await ask(sent(svid.pem))).toMatchObject({
+    ok: true,
+    value: {
+      agent: { id: ID, provenance: 'verified' },
+      user: undefined,
+      presenter: { proof: 'mtls', workload: ID },
+    },
+  })
+})
+
+test('an X.509-SVID leads to the bundle through intermediates', async () => {
+  const between = await make(authority, { isAuthority: true, uris: [] })
+  const leaf = await make(between)
+  expect(await ask(sent(leaf.pem + between.pem))).toMatchObject({ ok: true })
+  expect(await ask(sent(leaf.pem))).toMatchObject(denied('workload.untrusted'))
+})
+
+test.each<[string, () => Promise<Made>]>([
+  ['that another authority issued', () => make(foreign)],
+  ['that signed itself', () => make(undefined)],
+  [
+    'that somebody signed in the name of the authority',
+    async () => make(await make(undefined, { isAuthority: true, name: authority.certificate.subject })),
+  ],
+  ['that can issue others', () => make(authority, { isAuthority: true, uris: [ID] })],
+  [
+    'that is an authority',
+    () => make(authority, { isAuthority: true, usage: x509.KeyUsageFlags.digitalSignature }),
+  ],
+  ['whose key may sign certificates', () => make(authority, { usage: 0x04 | 0x80 | 1 | 32 })],
+  ['whose key may not sign', () => make(authority, { usage: x509.KeyUsageFlags.keyEncipherment })],
+  ['with the id of the domain itself', () => make(authority, { uris: [DOMAIN] })],
+])('an X.509-SVID %s denies', async (_what, leaf) => {
+  expect(await ask(sent((await leaf()).pem))).toMatchObject(denied('workload.untrusted'))
+})
+
+test.each<[string, readonly string[]]>([
+  ['two names', [ID, `${DOMAIN}/b`]],
+  ['no name', []],
+  ['a name that is no SPIFFE ID', ['https://acme.example/agents/triage']],
+  ['a domain that is not registered', ['spiffe://other.example/a']],
+])('an X.509-SVID with %s proves nobody', async (_what, uris) => {
+  expect(await ask(sent((await make(authority, { uris })).pem))).toMatchObject(denied('credentials.missing'))
+})
+
+test('an X.509-SVID denies when it, or an authority on the way, has expired', async () => {
+  expect(await ask(sent((await make(authority, { days: [-3, -2] })).pem))).toMatchObject(
+    denied('pop.certificate'),
+  )
+  const old = await make(undefined, { isAuthority: true, days: [-3, -2], uris: [] })
+  const leaf = await make(old)
+  expect(await ask(sent(leaf.pem), { issuers: [bundle([old])] })).toMatchObject(denied('workload.untrusted'))
+})
+
+test('who is no authority issues nothing, whatever its key may sign', async () => {
+  const { keyCertSign, digitalSignature } = x509.KeyUsageFlags
+  const between = await make(authority, { uris: [], usage: keyCertSign | digitalSignature })
+  const leaf = await make(between)
+  expect(await ask(sent(leaf.pem + between.pem))).toMatchObject(denied('workload.untrusted'))
+})
+
+test('an authority on the way issues for its own domain only', async () => {
+  const between = await make(authority, { isAuthority: true, uris: ['spiffe://other.example'] })
+  const leaf = await make(between)
+  expect(await ask(sent(leaf.pem + between.pem))).toMatchObject(denied('workload.untrusted'))
+})
+
+test('bundles are never merged, and an empty one revokes', async () => {
+  const other = bundle([foreign], { issuer: 'spiffe://other.example' })
+  const leaf = await make(foreign)
+  expect(await ask(sent(leaf.pem), { issuers: [trusted, other] })).toMatchObject(denied('workload.untrusted'))
+  expect(await ask(sent(svid.pem), { issuers: [bundle([])] })).toMatchObject(denied('workload.untrusted'))
+})
+
+test('an X.509-SVID must be the agent that a token names by SPIFFE ID; another agent is only sent by it', async () => {
+  const issuers = [trusted, issuer([tokens])]
+  const dates = { iat: second - 60, exp: second + 60 }
+  const token = async (agent: string) => ({
+    issuers,
+    credentials: [{ scheme: 'bearer', value: await sign(tokens, claims({ client_id: agent, ...dates })) }],
+  })
+  expect(await ask(sent(svid.pem), await token(`${DOMAIN}/b`))).toMatchObject(denied('identity.mismatch'))
+  for (const agent of [ID, 'agent-1'])
+    expect(await ask(sent(svid.pem), await token(agent))).toMatchObject({
       ok: true,
-      value: {
-        agent: { id: ID, provenance: 'verified' },
-        user: undefined,
-        presenter: { proof: 'mtls', workload: ID },
-      },
+      value: { agent: { id: agent }, presenter: { workload: ID } },
     })
-  })
+})
 
-  test('leads to the bundle through intermediates', async () => {
-    const between = await make(authority, { isAuthority: true, uris: [] })
-    const leaf = await make(between)
-    expect(await ask(sent(leaf.pem + between.pem))).toMatchObject({ ok: true })
-    expect(await ask(sent(leaf.pem))).toMatchObject(denied('workload.untrusted'))
-  })
-
-  test.each<[string, () => Promise<Made>]>([
-    ['that another authority issued', () => make(foreign)],
-    ['that signed itself', () => make(undefined)],
-    ['that can issue others', () => make(authority, { isAuthority: true, uris: [ID] })],
-    ['whose key may sign certificates', () => make(authority, { usage: 0x04 | 0x80 | 1 | 32 })],
-    ['whose key may not sign', () => make(authority, { usage: x509.KeyUsageFlags.keyEncipherment })],
-    ['with the id of the domain itself', () => make(authority, { uris: [DOMAIN] })],
-  ])('%s denies', async (_what, leaf) => {
-    expect(await ask(sent((await leaf()).pem))).toMatchObject(denied('workload.untrusted'))
-  })
-
-  test.each<[string, readonly string[]]>([
-    ['two names', [ID, `${DOMAIN}/b`]],
-    ['no name', []],
-    ['a name that is no SPIFFE ID', ['https://acme.example/agents/triage']],
-    ['a domain that is not registered', ['spiffe://other.example/a']],
-  ])('with %s proves nobody', async (_what, uris) => {
-    expect(await ask(sent((await make(authority, { uris })).pem))).toMatchObject(
-      denied('credentials.missing'),
-    )
-  })
-
-  test('denies when it, or an authority on the way, has expired', async () => {
-    expect(await ask(sent((await make(authority, { days: [-3, -2] })).pem))).toMatchObject(
-      denied('pop.certificate'),
-    )
-    const old = await make(undefined, { isAuthority: true, days: [-3, -2], uris: [] })
-    const leaf = await make(old)
-    expect(await ask(sent(leaf.pem), { issuers: [bundle([old])] })).toMatchObject(
-      denied('workload.untrusted'),
-    )
-  })
-
-  test('bundles are never merged, and an empty one revokes', async () => {
-    const other = bundle([foreign], { issuer: 'spiffe://other.example' })
-    const leaf = await make(foreign)
-    expect(await ask(sent(leaf.pem), { issuers: [trusted, other] })).toMatchObject(
-      denied('workload.untrusted'),
-    )
-    expect(await ask(sent(svid.pem), { issuers: [bundle([])] })).toMatchObject(denied('workload.untrusted'))
-  })
-
-  test('must be the agent that a token names by SPIFFE ID; another agent is only sent by it', async () => {
-    const issuers = [trusted, issuer([tokens])]
-    const dates = { iat: second - 60, exp: second + 60 }
-    const token = async (agent: string) => ({
-      issuers,
-      credentials: [{ scheme: 'bearer', value: await sign(tokens, claims({ client_id: agent, ...dates })) }],
-    })
-    expect(await ask(sent(svid.pem), await token(`${DOMAIN}/b`))).toMatchObject(denied('identity.mismatch'))
-    for (const agent of [ID, 'agent-1'])
-      expect(await ask(sent(svid.pem), await token(agent))).toMatchObject({
-        ok: true,
-        value: { agent: { id: agent }, presenter: { workload: ID } },
-      })
-  })
-
-  test('a request that names another agent denies', async () => {
-    const more = { dialect: 'native', agent: named('somebody') } as const
-    expect(await ask(sent(svid.pem), more)).toMatchObject(denied('identity.mismatch'))
-  })
+test('a request that names another agent than its X.509-SVID denies', async () => {
+  const more = { dialect: 'native', agent: named('somebody') } as const
+  expect(await ask(sent(svid.pem), more)).toMatchObject(denied('identity.mismatch'))
 })
 
 const pair = (token: string, proof: string) => ({ workloadToken: [token], workloadProof: [proof] })
