@@ -37,6 +37,7 @@ type Field =
   | { readonly as: 'parents'; readonly type: string }
 
 const STATUS = word('active', 'suspended')
+const LIFE = word('pending', 'active', 'suspended', 'retired')
 const LEVEL: Field = {
   as: 'attribute',
   check: isLevel,
@@ -60,8 +61,9 @@ const FIELDS: { readonly [section in ShorthandSection]: { readonly [field: strin
     tenant: TENANT,
     owner: OWNER,
     blueprint: { as: 'parents', type: 'Warder::Blueprint' },
-    status: STATUS,
+    status: LIFE,
     environment: NAME,
+    issuer: NAME,
     groups: GROUPS,
   },
   servers: {

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { createDelegations } from '#delegation/delegations.ts'
+import { createFindAgent } from '#delegation/find-agent.ts'
+import { resolveDelegation } from '#delegation/resolve.ts'
+import type { ChainEvidence, Presenter, VerifiedIdentity } from '#model/identity.ts'
+import { tenantWith } from '../support/tokens.ts'
+import { NOON } from '../support/world.ts'
+import { grant, HOME, ISSUER } from './scene.ts'
+
+const PROVEN: Presenter = { proof: 'dpop', thumbprint: 'jkt' }
+
+test.each<[ChainEvidence, VerifiedIdentity['delegation']['source'], number, boolean, Presenter | undefined]>([
+  ['none', 'token', 0, true, PROVEN],
+  ['declared', 'gateway', 1, true, PROVEN],
+  ['token', 'token', 1, false, undefined],
+  ['token', 'token', 1, false, PROVEN],
+  ['registered', 'token', 1, true, undefined],
+  ['registered', 'token', 1, true, { proof: 'none' }],
+  ['proven', 'token', 1, true, PROVEN],
+])(
+  '%s: from a %s, %d actors, registered %s, presenter %o',
+  (evidence, source, depth, registered, presenter) => {
+    const grants = registered ? [grant('user:alice', 'a')] : []
+    const tenant = tenantWith([], { id: HOME, delegations: createDelegations(grants, []) })
+    const party = (id: string) => ({ id, provenance: 'verified', properties: {} }) as const
+    const identity: VerifiedIdentity = {
+      tenant: HOME,
+      agent: party('a'),
+      user: party('alice'),
+      subject: undefined,
+      delegation: { source, chain: depth === 0 ? [] : [{ issuer: ISSUER, id: 'a' }] },
+      token: undefined,
+      presenter,
+    }
+    const findAgent = createFindAgent(tenant, { tenant: () => undefined }, NOON)
+    const resolved = resolveDelegation(identity, tenant, findAgent, NOON)
+    expect(resolved.delegation.evidence).toBe(evidence)
+  },
+)
