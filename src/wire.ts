@@ -89,7 +89,7 @@ async function open(
   opened.push(() => db.close())
   for (const warning of db.warnings) logger.warn(warning)
   const store = createAdminStore(db, undefined, sealingOf(config))
-  const { breakers, events, receiveSet, close: closeRevocation } = wireRevocation(db, metrics, faults)
+  const { breakers, reused, events, receiveSet, close: closeRevocation } = wireRevocation(db, metrics, faults)
   opened.push(async () => closeRevocation())
   const issuer = config.publicUrl ?? 'urn:warder'
   const signals = wireSignals(db, { issuer, dataDirectory: config.dataDirectory }, faults)
@@ -118,7 +118,7 @@ async function open(
   })
   const proofs = await openProofs(db, faults, opened)
   const admit = createAdmit(db, feed.state)
-  const around = { ...feed, writer: log.writer, proofs, breakers, admit, metrics, faults, telemetry }
+  const around = { ...feed, writer: log.writer, proofs, breakers, reused, admit, metrics, faults, telemetry }
   const { decider, engine, caches, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet, signals }
