@@ -1,7 +1,7 @@
 import type { EngineFault, Evaluate, Evaluation } from '#policy/port.ts'
-import type { Difference } from './capture.ts'
+import { type Difference, differenceOf } from './capture.ts'
 import { agree, matchingOrdinals } from './compare.ts'
-import { type Comparisons, differenceOf, type ProvenEngine, type ProvingParts } from './proven-engine.ts'
+import type { Comparisons, ProvenEngine, ProvingParts } from './proven-engine.ts'
 
 const DISAGREEMENT: EngineFault = { kind: 'engine', detail: 'the two evaluators disagree' }
 

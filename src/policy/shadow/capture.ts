@@ -1,4 +1,5 @@
 import type { ReleaseId, TenantId } from '#model/ids.ts'
+import type { Release } from '#model/release.ts'
 import { type EntityUid, type UidKey, uidKey, type Value, type ValueRecord } from '#model/value.ts'
 import type { EngineFault, EntityFacts, Evaluation, Query } from '#policy/port.ts'
 
@@ -19,6 +20,8 @@ export interface Difference {
   readonly reference: Evaluation | EngineFault
   readonly compiled: Evaluation | EngineFault
 }
+
+const POLICIES_KEPT = 100
 
 /** Entities that are kept with a query; what lies farther away is left out. */
 const ENTITIES_MAX = 50
@@ -54,4 +57,22 @@ function* referencesIn(value: Value): Generator<EntityUid> {
 export function askAgain({ entities, ...query }: CapturedQuery): Query {
   const byKey = new Map(entities.map((facts) => [uidKey(facts.uid), facts]))
   return { ...query, entity: (uid) => byKey.get(uidKey(uid)) }
+}
+
+/** Everything about a difference that is worth keeping. */
+export function differenceOf(
+  source: Difference['source'],
+  tenant: TenantId | undefined,
+  release: Release,
+  query: Query,
+  { reference, compiled }: Pick<Difference, 'reference' | 'compiled'>,
+  ordinals: readonly number[],
+): Difference {
+  const policies = Object.fromEntries(
+    ordinals.slice(0, POLICIES_KEPT).map((ordinal) => {
+      const { id, text } = release.policy(ordinal)
+      return [id, text]
+    }),
+  )
+  return { source, tenant, release: release.id, query: captureQuery(query), policies, reference, compiled }
 }

@@ -2,7 +2,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Release } from '#model/release.ts'
 import type { TenantState } from '#model/state.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
-import { askAgain, type CapturedQuery, captureQuery, type Difference } from './capture.ts'
+import { askAgain, type CapturedQuery, captureQuery, type Difference, differenceOf } from './capture.ts'
 import { checkRelease, type Verdict } from './check-release.ts'
 import { agree, createBreathe, matchingOrdinals, referenceAnswer } from './compare.ts'
 import { generateQueries } from './generate-queries.ts'
@@ -78,6 +78,10 @@ interface LiveSample {
 const SAMPLES_MAX = 256
 const RECORDED_MAX = 64
 const SCAN_MILLISECONDS = 1_000
+/** So many releases wait to be proven without a request that needs them; those that are asked for never wait for more. */
+const EAGER_MAX = 16
+/** How often a check asks whether its release is still served. */
+const QUERIES_BETWEEN_LOOKS = 50
 
 type Counts = { [source in Difference['source']]: { -readonly [key in keyof Comparisons]: number } }
 
@@ -102,9 +106,12 @@ class Proving implements ProvenEngine {
   readonly #scan: NodeJS.Timeout
   readonly #counts: Counts = { activation: zero(), live: zero(), decision: zero() }
   #dropped = 0
+  #waiting = 0
+  #isClosed: boolean
 
   constructor(parts: ProvingParts) {
     this.#parts = parts
+    this.#isClosed = false
     this.#random = parts.random ?? Math.random
     this.#now = parts.now ?? (() => performance.now())
     this.#samples = createBacklog(SAMPLES_MAX, (sample) => this.#look(sample))
@@ -141,6 +148,7 @@ class Proving implements ProvenEngine {
   }
 
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#scan)
     this.#checks.close()
     this.#samples.close()
@@ -164,7 +172,8 @@ class Proving implements ProvenEngine {
     for (const tenant of this.#parts.tenants()) {
       served.add(tenant.id)
       const { release } = tenant
-      if (release !== undefined && !this.#trusts.has(release)) this.#start(tenant, release)
+      if (this.#waiting < EAGER_MAX && release !== undefined && !this.#trusts.has(release))
+        this.#start(tenant, release)
     }
     for (const id of this.#recorded.keys()) if (!served.has(id)) this.#recorded.delete(id)
   }
@@ -174,16 +183,34 @@ class Proving implements ProvenEngine {
     const sample = createSample(this.#random, this.#parts.share)
     const trust: Trust = { tenant: tenant.id, standing: known ? 'different' : 'checking', sample }
     this.#trusts.set(release, trust)
-    if (!known) this.#checks.offer(() => this.#check(trust, tenant, release))
+    if (!known) {
+      this.#waiting += 1
+      this.#checks.offer(() => this.#check(trust, tenant, release))
+    }
     return trust
   }
 
+  #isServed(release: Release): boolean {
+    if (this.#isClosed) return false
+    for (const tenant of this.#parts.tenants()) if (tenant.release === release) return true
+    return false
+  }
+
+  *#whileServed(release: Release, queries: Iterable<Query>): Generator<Query> {
+    let count = 0
+    for (const query of queries) {
+      if (count % QUERIES_BETWEEN_LOOKS === 0 && !this.#isServed(release)) return
+      count += 1
+      yield query
+    }
+  }
+
   async #check(trust: Trust, { registry }: ProvenTenant, release: Release): Promise<void> {
-    const { compiled, checker, tenants } = this.#parts
-    // Replaced while it waited for its turn.
-    if (![...tenants()].some((each) => each.release === release)) return
+    this.#waiting -= 1
+    const { compiled, checker } = this.#parts
+    const generated = generateQueries(release, registry, this.#random)
     const queries = {
-      generated: generateQueries(release, registry, this.#random),
+      generated: this.#whileServed(release, generated),
       recorded: (this.#recorded.get(trust.tenant) ?? []).map(askAgain),
     }
     const verdict = await checkRelease(
@@ -199,7 +226,7 @@ class Proving implements ProvenEngine {
     })
     if (verdict.kind === 'differs') {
       this.#differs(trust, release, 'activation', verdict.query, verdict, verdict.part)
-    } else if (trust.standing === 'checking') {
+    } else if (trust.standing === 'checking' && this.#isServed(release)) {
       trust.standing = verdict.kind === 'proven' ? 'compiled' : 'unproven'
       if (verdict.kind === 'unproven') this.#parts.onUnproven(trust.tenant, release, verdict.detail)
     }
@@ -247,26 +274,6 @@ class Proving implements ProvenEngine {
     this.#parts.onDifference(differenceOf(source, trust.tenant, release, query, answers, ordinals))
   }
 }
-
-/** Everything about a difference that is worth keeping. */
-export function differenceOf(
-  source: Difference['source'],
-  tenant: TenantId | undefined,
-  release: Release,
-  query: Query,
-  { reference, compiled }: Pick<Difference, 'reference' | 'compiled'>,
-  ordinals: readonly number[],
-): Difference {
-  const policies = Object.fromEntries(
-    ordinals.slice(0, POLICIES_KEPT).map((ordinal) => {
-      const { id, text } = release.policy(ordinal)
-      return [id, text]
-    }),
-  )
-  return { source, tenant, release: release.id, query: captureQuery(query), policies, reference, compiled }
-}
-
-const POLICIES_KEPT = 100
 
 function zero(): Counts['live'] {
   return { same: 0, different: 0, unanswered: 0 }

@@ -2,9 +2,8 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Difference } from '#policy/shadow/capture.ts'
+import { type Difference, differenceOf } from '#policy/shadow/capture.ts'
 import { createKeepCase } from '#policy/shadow/case-files.ts'
-import { differenceOf } from '#policy/shadow/proven-engine.ts'
 import { ask, POLICIES, tenantOf } from './engines.ts'
 
 let folder: string

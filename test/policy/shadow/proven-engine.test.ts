@@ -91,6 +91,44 @@ describe('releases that follow each other', () => {
     engine.close()
   })
 
+  test('a release that is replaced while it is checked is not checked to the end, and never proven', async () => {
+    const old = await tenantOf('acme')
+    let tenant = old
+    let asked = 0
+    const { engine } = proving(() => [tenant], {
+      checker: (release, queries) => {
+        asked += 1
+        if (asked === 10) tenant = next
+        return reference(release, queries)
+      },
+    })
+    const next = await tenantOf('acme', ['@id("next")\npermit(principal, action, resource);'])
+    await engine.idle()
+    expect(asked).toBeLessThanOrEqual(50)
+    tenant = old
+    expect(engine.stats().tenants).toMatchObject({ checking: 1, compiled: 0 })
+    engine.close()
+  })
+
+  test('of many tenants those with requests are proven first', async () => {
+    const many = await Promise.all(Array.from({ length: 20 }, (_, i) => tenantOf(`tenant-${i}`)))
+    const order: string[] = []
+    const { engine } = proving(many, {
+      compiled: (release, queries) => {
+        if (order.at(-1) !== release.id) order.push(release.id)
+        return compiled(release, queries)
+      },
+    })
+    const last = many.at(-1)
+    if (last === undefined) throw new Error('there are tenants')
+    engine.evaluate(last.release, [ask(1)])
+    await engine.idle()
+    expect(order.indexOf(last.release.id)).toBe(16)
+    engine.close()
+  })
+})
+
+describe('the check', () => {
   test('a scope index that leaves a forbid out is caught, because cedar-wasm is asked with all policies', async () => {
     const tenant = await tenantOf('acme', [...POLICIES, '@id("deny")\nforbid(principal, action, resource);'])
     const release = {
