@@ -1,12 +1,16 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { get, type IncomingMessage } from 'node:http'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, get, type IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { RECEIVER, setClaims, signSet, TRANSMITTER } from '../../signals/vectors.ts'
+import { makeKey } from '../../support/tokens.ts'
 import { TENANT, textOf } from '../demo.ts'
-import { until } from '../ports.ts'
+import { send } from '../http.ts'
+import { freePorts, until } from '../ports.ts'
 import { killAll } from '../process.ts'
 import { startWarder, type Warder } from '../warder.ts'
+import { ask } from './fleet.ts'
 import { type Admin, callAdmin, measureLag } from './revocation-lag.ts'
 import { figure, openStage, type Stage } from './stage.ts'
 
@@ -113,4 +117,61 @@ test('a kill switch is lifted by another token than the one that set it', async 
   const token = textOf(await stage.warder.json('token', 'add', 'second', '--role', 'operator'), 'token')
   expect((await callAdmin({ ...admin, token }, 'DELETE', path)).status).toBe(200)
   await until('it goes on', WITHIN_MILLISECONDS, async () => (await stage.ask()).kind === 'allow')
+})
+
+test('an event that is pushed to one server denies on all, and is answered once it is durable', async () => {
+  const key = await makeKey('ES256', 'k-1')
+  const file = join(folder, 'stream.json')
+  writeFileSync(file, JSON.stringify({ issuer: TRANSMITTER, audience: RECEIVER, jwks: { keys: [key.jwk] } }))
+  const added = await stage.warder.json('signal', 'add', 'idp', file, '--tenant', TENANT)
+  const [path, authorization] = [textOf(added, 'path'), textOf(added, 'authorization')]
+  const push = async (event: string, type = 'application/secevent+jwt', header = authorization) => {
+    const claims = setClaims(
+      event,
+      { format: 'email', email: 'alice' },
+      {},
+      { iat: Math.floor(Date.now() / 1000) },
+    )
+    const body = await signSet(key, { ...claims, jti: `${event} ${Math.random()}` })
+    const headers = { 'content-type': type, authorization: header }
+    return await send(servers[1]?.decisionPort ?? 0, { method: 'POST', path, headers, body })
+  }
+  expect(await push('risc:account-disabled')).toMatchObject({ status: 202, body: '' })
+  for (const { decisionPort } of servers)
+    await until('it denies', WITHIN_MILLISECONDS, async () => {
+      return (await ask(decisionPort, false, stage.question())).kind === 'revoked.authority'
+    })
+  const refused = await push('risc:account-enabled', undefined, 'Bearer wrong')
+  expect([refused.status, JSON.parse(refused.body).err]).toEqual([400, 'authentication_failed'])
+  expect((await push('risc:account-enabled', 'application/jwt')).status).toBe(400)
+  expect((await push('risc:account-enabled')).status).toBe(202)
+  await until('it allows again', WITHIN_MILLISECONDS, async () => (await stage.ask()).kind === 'allow')
+})
+
+test('a gateway is told by a signed event whose key is published, from whichever server', async () => {
+  const [port = 0] = await freePorts(1)
+  const bodies: string[] = []
+  const server = createServer((incoming, outgoing) => {
+    incoming.setEncoding('utf8').on('data', (part: string) => bodies.push(part))
+    incoming.on('end', () => outgoing.writeHead(202).end())
+  }).listen(port, '127.0.0.1')
+  const url = `http://127.0.0.1:${port}/revoked`
+  await stage.warder.cli(
+    'signal',
+    'receiver',
+    'add',
+    'edge',
+    url,
+    '--tenant',
+    TENANT,
+    '--webhook',
+    '--private-network',
+  )
+  await callAdmin(admin, 'POST', 'revocations', { kind: 'agent', id: 'somebody', reason: 'drill' })
+  await until('it is told', 10_000, () => bodies.length > 0)
+  const header = JSON.parse(Buffer.from(bodies[0]?.split('.')[0] ?? '', 'base64url').toString())
+  const { body } = await send(stage.warder.decisionPort, { path: '/.well-known/jwks.json' })
+  expect(JSON.parse(body).keys).toMatchObject([{ kid: header.kid, alg: 'RS256', use: 'sig' }])
+  expect(body).not.toContain('"d"')
+  server.close()
 })
