@@ -7,7 +7,7 @@ import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
-import { keyUsageOf } from './key-usage.ts'
+import { isAuthority, keyUsageOf } from './constraints.ts'
 
 const PATH_LENGTH_MAX = 4
 const ANCHORS = new WeakMap<Issuer, readonly X509Certificate[]>()
@@ -30,7 +30,7 @@ export function workloadOfSvid(
   if (leaf === undefined || id === undefined || domain === undefined || !bundle) return success(undefined)
   if (id === `spiffe://${domain}`) return refused('the id of a workload has a path')
   const usage = keyUsageOf(leaf)
-  if (leaf.ca || usage?.digitalSignature !== true || usage.keyCertSign || usage.crlSign)
+  if (isAuthority(leaf) || usage?.digitalSignature !== true || usage.keyCertSign || usage.crlSign)
     return refused('a certificate that can issue others names no workload')
   return leadsTo(leaf, chain, anchorsOf(bundle), domain, now)
     ? success(id)
