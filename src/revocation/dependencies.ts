@@ -107,7 +107,9 @@ function addParties(found: Found, identity: VerifiedIdentity, tenant: TenantStat
   if (token?.client !== undefined) addAgent(found, token.client, tenant)
   for (const { issuer, id } of delegation.chain) {
     addAgent(found, id, tenant)
-    if (issuer !== undefined) found.add('subject', `${issuer}|${id}`)
+    if (issuer === undefined) continue
+    found.add('subject', `${issuer}|${id}`)
+    found.add('issuer', issuer)
   }
   addEdges(found, identity)
 }

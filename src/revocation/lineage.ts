@@ -1,4 +1,4 @@
-import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
+import type { RegistrySnapshot } from '#model/registry.ts'
 import type { Json } from '#model/value.ts'
 
 const AGENT = 'Warder::Agent'
@@ -40,12 +40,6 @@ function originOf(id: string, registry: RegistrySnapshot): Lineage {
     parents: [...namesOf(attrs?.['spawnedBy']), ...named(AGENT)],
     blueprints: [...namesOf(attrs?.['blueprint']), ...named(BLUEPRINT)],
   }
-}
-
-/** Whether the registry says of an agent that it may not act; one that it does not know may. */
-export function isStopped(agent: string, registry: RegistrySnapshot): boolean {
-  const stored: StoredEntity | undefined = registry.find({ type: AGENT, id: agent })
-  return stored !== undefined && stored.attrs['status'] !== 'active'
 }
 
 /** An id as text, as an entity reference in Cedar's JSON, or a list of either. */

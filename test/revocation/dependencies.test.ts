@@ -186,6 +186,17 @@ test("a tenant's own vocabulary: its subject is stopped as a subject and as an a
     expect(stopOf(what, own)).toMatchObject({ code: 'revoked.authority' })
 })
 
+test('revoking the issuer of a prior actor stops the call, though another issued the token', () => {
+  const chain = [
+    { issuer: 'https://idp.example', id: 'c' },
+    { issuer: 'https://partner.example', id: 'b' },
+  ]
+  const mixed = delegated({ delegation: { source: 'token', chain } })
+  expect(stopOf({ kind: 'issuer', id: 'https://partner.example' }, mixed)).toMatchObject({
+    code: 'revoked.authority',
+  })
+})
+
 describe('time', () => {
   const what = { kind: 'agent', id: 'b' } as const
   const at = (seconds: number) => delegated({ token: token({ issuedAt: seconds as EpochSeconds }) })
