@@ -119,3 +119,15 @@ test('a token exchange is asked about with may_act: only whom it names may becom
   expect(await ask({ may_act: 'a' })).toBe('chain.may_act')
   expect(await ask({ may_act: { sub: 'a' } })).not.toBe('chain.may_act')
 })
+
+test('a chain without a user needs a policy for an agent alone, and every hop of it can deny', async () => {
+  const ask = async (actors: readonly string[], scene: Scene = {}) =>
+    codeOf(await askNative({ actors: [...actors] }, scene))
+  expect(await ask(['f'])).toBe('policy.permit')
+  expect(await ask(['f', 'a'])).toBe('policy.permit')
+  expect(await ask(['b', 'a'])).toBe('policy.no_permit')
+  expect(await ask(['f', 'a'], suspended('a'))).toBe('agent.suspended')
+  expect(await ask(['f', 'zz'])).toBe('agent.unknown')
+  expect(await ask(['f', 'a', 'f'])).toBe('chain.cycle')
+  expect(await ask(['f', 'a'], { rules: { grantsRequired: true } })).toBe('chain.grant')
+})
