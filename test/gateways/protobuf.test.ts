@@ -29,7 +29,7 @@ test('what is written is read again', () => {
   )
   const read = decodeMessage(encoded, (found) => [
     textField(found, 1),
-    bytesField(found, 2),
+    Uint8Array.from(bytesField(found, 2) ?? []),
     varintField(found, 3),
     textField(messageField(found, 4), 1),
     textsField(found, 5),

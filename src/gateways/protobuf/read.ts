@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Malformed } from '#model/request.ts'
 
@@ -6,7 +7,6 @@ type Value = bigint | Uint8Array
 /** The fields of one message by number, every occurrence in order: varints as bigint, everything else as its bytes. */
 export type Message = ReadonlyMap<number, readonly Value[]>
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const FIELD_MAX = 0x1fff_ffff
 const VARINT_BYTES_MAX = 10
 const NOTHING: Message = new Map()
@@ -107,21 +107,18 @@ function single(message: Message, field: number): Value | undefined {
 }
 
 function textOf(bytes: Uint8Array): string {
-  try {
-    return UTF8.decode(bytes)
-  } catch {
-    throw new Unreadable('a text is not valid UTF-8')
-  }
+  if (!isUtf8(bytes)) throw new Unreadable('a text is not valid UTF-8')
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
 }
 
 function fieldsOf(bytes: Uint8Array): Message {
   const message = new Map<number, Value[]>()
   let at = 0
   while (at < bytes.length) {
-    const [tag, afterTag] = varint(bytes, at)
-    const field = Number(tag >> 3n)
+    const [tag, afterTag] = length(bytes, at)
+    const field = Math.floor(tag / 8)
     if (field === 0 || field > FIELD_MAX) throw new Unreadable('a field has no valid number')
-    const [value, end] = fieldValue(bytes, afterTag, Number(tag & 7n))
+    const [value, end] = fieldValue(bytes, afterTag, tag % 8)
     at = end
     const values = message.get(field)
     if (values === undefined) message.set(field, [value])
@@ -136,8 +133,18 @@ function fieldValue(bytes: Uint8Array, at: number, type: number): readonly [Valu
   if (type === 5) return slice(bytes, at, 4)
   // 3 and 4 are groups, which no message here has ever had; 6 and 7 do not exist.
   if (type !== 2) throw new Unreadable('a field has an unknown type')
-  const [length, start] = varint(bytes, at)
-  return slice(bytes, start, length > BigInt(bytes.length) ? Number.POSITIVE_INFINITY : Number(length))
+  const [size, start] = length(bytes, at)
+  return slice(bytes, start, size)
+}
+
+/** A varint that has to be small: a tag or a length. What is beyond the safe integers fits into no message, and is no field. */
+function length(bytes: Uint8Array, at: number): readonly [number, number] {
+  const first = bytes[at] ?? 0x80
+  if (first < 0x80) return [first, at + 1]
+  const second = bytes[at + 1] ?? 0x80
+  if (second < 0x80) return [(first & 0x7f) + second * 0x80, at + 2]
+  const [value, end] = varint(bytes, at)
+  return [Number(value), end]
 }
 
 function slice(bytes: Uint8Array, at: number, length: number): readonly [Uint8Array, number] {
