@@ -69,7 +69,13 @@ async function provenEngine(
   if (mode === 'wasm') return undefined
   const keep = createKeepCase(join(dataDirectory, CASES_FOLDER), systemClock)
   const parts = {
-    compiled: createCompiledEvaluate(reference),
+    compiled: createCompiledEvaluate(reference, (release, policy, cause) =>
+      faults.report({
+        message: 'a policy could not be compiled; cedar-wasm evaluates every decision that it matches',
+        about: release.id,
+        fault: `${policy}: ${cause}`,
+      }),
+    ),
     reference,
     tenants,
     onDifference: (difference: Difference) =>

@@ -1,6 +1,7 @@
 import type { PolicyRecord, Release } from '#model/release.ts'
 import type { PartyQuery } from './ask/asked.ts'
 import type { PartyEvaluation } from './combine.ts'
+import { residual } from './compiled/partial.ts'
 import type { Evaluation } from './port.ts'
 
 /**
@@ -13,6 +14,7 @@ import type { Evaluation } from './port.ts'
 export function bestCase(release: Release, asked: PartyQuery, found: PartyEvaluation): PartyEvaluation {
   const { outcome } = found
   if ('kind' in outcome) return found
+  if (isRuledOut(release, asked)) return { ...found, outcome: NOTHING }
   const matching = matchingPolicies(release, asked)
   const open = new Set(matching.filter(readsInput).map(({ id }) => id))
   const permits = matching.filter(({ effect }) => effect === 'permit')
@@ -20,6 +22,19 @@ export function bestCase(release: Release, asked: PartyQuery, found: PartyEvalua
   const hidesPermits = outcome.satisfied.some((id) => release.find(id)?.effect === 'forbid')
   const settled = hidesPermits ? permits.map(({ id }) => id) : outcome.satisfied
   return { ...found, outcome: favourable(outcome, settled, permits, open, release) }
+}
+
+const INPUT = new Set(['input'])
+const NOTHING: Evaluation = { satisfied: [], errored: [] }
+
+/** Whether no arguments could be allowed, as far as the conditions tell (compiled/partial.ts). */
+function isRuledOut(release: Release, { query }: PartyQuery): boolean {
+  try {
+    return residual(release, query, INPUT) === 'deny'
+  } catch {
+    // What can't be taken apart is not ruled out; the call itself is decided when it comes.
+    return false
+  }
 }
 
 function favourable(

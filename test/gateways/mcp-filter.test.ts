@@ -28,6 +28,9 @@ const SCHEMA = `namespace Warder {
   action "repos/pay" in [writeTools] appliesTo {
     principal: [Agent, User], resource: [Tool, Resource], context: { input: { amount: Long } },
   };
+  action "repos/loan" in [writeTools] appliesTo {
+    principal: [Agent, User], resource: [Tool, Resource], context: { input: { amount: Long } },
+  };
   action "repos/gift" in [writeTools] appliesTo {
     principal: [Agent, User], resource: [Tool, Resource], context: { input: { amount: Long } },
   };
@@ -36,6 +39,8 @@ const POLICIES = `
 @id("read") permit (principal, action in Warder::Action::"readTools", resource);
 @id("pay") permit (principal, action == Warder::Action::"repos/pay", resource) when { context.input.amount < 100 };
 @id("gift") permit (principal, action == Warder::Action::"repos/gift", resource) when { context.input.amount < 100 };
+@id("loan") permit (principal, action == Warder::Action::"repos/loan", resource)
+  when { context.input.amount < 100 && context.risk.score > 50 };
 @id("no-gifts") forbid (principal is Warder::Agent, action == Warder::Action::"repos/gift", resource);`
 const world = createWorld('acme', {
   policies: [{ name: 'tools.cedarschema', text: SCHEMA }, policyFile(POLICIES)],
@@ -79,8 +84,8 @@ describe('a list shows what its caller could call', () => {
   })
 
   test('what depends on arguments is shown, unless no arguments could be allowed', async () => {
-    const answer = await filter({ ...CALLER, result: { tools: [tool('pay'), tool('gift')] } })
-    expect(answer).toMatchObject({ result: { tools: [tool('pay')] }, hidden: 1 })
+    const answer = await filter({ ...CALLER, result: { tools: [tool('pay'), tool('gift'), tool('loan')] } })
+    expect(answer).toMatchObject({ result: { tools: [tool('pay')] }, hidden: 2 })
   })
 
   test('resources and prompts too', async () => {
