@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createDecider } from '#decide.ts'
 import { createMask } from '#decision-log/mask.ts'
 import { createLogWriter, type LogWriter } from '#decision-log/writer.ts'
+import { createFaultLines } from '#fault-lines.ts'
 import { createDecisionListener } from '#http/decision-listener.ts'
 import { createMetrics } from '#http/metrics.ts'
 import { DEFAULT_LIMITS } from '#http/port.ts'
@@ -10,10 +12,7 @@ import { createVerify } from '#identity/verify.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
 import type { Decider } from '#model/decider.ts'
-import { createEngine } from '#policy/engine/engine.ts'
-import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { assembleRelease } from '#policy/engine/release-index.ts'
-import { warmUp } from '#policy/engine/warm-up.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import type { Database } from '#store/database.ts'
@@ -21,6 +20,7 @@ import { createAppendRows, registerWriter } from '#store/decisions.ts'
 import { joinEmbeddedPostgres } from '#store/embedded-postgres.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
 import { openStateSeen } from '#store/state-seen.ts'
+import { wireEngine } from '#wire-engine.ts'
 import { openBenchDatabase, TENANT } from './database.ts'
 import { decideInLoop } from './in-process.ts'
 import type { Answer, LogSetting, Question, ServerSettings } from './protocol.ts'
@@ -29,6 +29,8 @@ import { watchUsage } from './usage.ts'
 // The process that is measured: the parts of src/wire.ts with one database of the run, and a log that can be off.
 
 const settings = parseSettings(process.argv[2] ?? '')
+/** `WARDER_ENGINE=wasm npm run bench` measures the engine that is compared with. */
+const engine = process.env['WARDER_ENGINE'] === 'wasm' ? 'wasm' : 'compiled'
 const server = await joinEmbeddedPostgres({
   dataDir: settings.dataDirectory,
   applicationName: 'warder bench server',
@@ -43,6 +45,7 @@ const feed = await openStateFeed(db, {
   pollMilliseconds: 500,
   onFault: report,
 })
+const faults = createFaultLines(({ message, ...fields }) => console.error(message, fields))
 const writer = await openWriter(settings.log, db)
 const decider = await openDecider(feed, writer)
 const listener = createDecisionListener({
@@ -100,17 +103,18 @@ async function openWriter(log: LogSetting, database: Database): Promise<LogWrite
   })
 }
 
-async function openDecider({ state }: StateFeed, log: LogWriter): Promise<Decider> {
-  const engine = createEngine()
-  const evaluate = createEvaluate(engine)
+async function openDecider({ state, tenants }: StateFeed, log: LogWriter): Promise<Decider> {
+  const config = { engine, dataDirectory: settings.dataDirectory } as const
+  const wired = await wireEngine(config, { tenants, faults })
+  // What is measured is the engine that serves once its release is proven, not the proving.
+  while (engine !== 'wasm' && wired.stats().tenants.compiled < 1) await sleep(50)
   const keys = createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault: report })
-  if (!(await warmUp(engine, evaluate))) throw new Error('the policy engine does not answer its probe')
   return createDecider({
     clock: systemClock,
     state,
     freshnessMillisecondsMax: 10_000,
     verify: createVerify({ keys }),
-    judgePolicy: createJudgePolicy(evaluate),
+    judgePolicy: createJudgePolicy(wired.evaluate),
     mask: createMask(new Uint8Array(32)),
     log: settings.log === 'off' ? { write: async () => ({ ok: true, value: undefined }) } : log,
     onFault: report,

@@ -1,19 +1,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { haproxyStarter } from './caddy-haproxy-process.ts'
 import { gatewayContract } from './gateway.contract.ts'
 import { headerTricks } from './header-tricks.contract.ts'
 import { send } from './http.ts'
 import { mustDeny } from './must-deny.ts'
-import { findOptional } from './optional-binaries.ts'
+import { describeFound, findOptional } from './optional-binaries.ts'
 import { startUpstream } from './upstream.ts'
 
 const haproxy = await findOptional('haproxy', 'haproxy')
 
-describe.runIf('found' in haproxy)('HAProxy', () => {
-  const start = () => haproxyStarter('found' in haproxy ? haproxy.found : '')
+describeFound('HAProxy', haproxy, (program) => {
+  const start = () => haproxyStarter(program)
   gatewayContract('HAProxy', start)
   mustDeny({ name: 'HAProxy (Lua)', sendsBodies: true }, start)
   headerTricks(start)

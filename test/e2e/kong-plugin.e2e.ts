@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import type { RunningGateway } from './gateway-process.ts'
 import { type Answer, type Call, send } from './http.ts'
 import { kongPdkStarter, type PluginSettings } from './kong-process.ts'
-import { findNginxLua } from './optional-binaries.ts'
+import { describeFound, findNginxLua } from './optional-binaries.ts'
 import { ALLOW, allowWith, type ScriptedAnswer, type ScriptedPdp, startScriptedPdp } from './scripted-pdp.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 
@@ -103,7 +103,7 @@ beforeEach(() => {
   upstream.forget()
 })
 
-describe.skipIf(isLeftOut)('what the Kong plugin takes for an allow', () => {
+describeFound('what the Kong plugin takes for an allow', lua, () => {
   test('a plain allow passes, so that a deny means something', async () => {
     expect((await ask()).status).toBe(200)
     expect(upstream.received).toHaveLength(1)
@@ -145,7 +145,7 @@ describe.skipIf(isLeftOut)('what the Kong plugin takes for an allow', () => {
   })
 })
 
-describe.skipIf(isLeftOut)('what the Kong plugin asks', () => {
+describeFound('what the Kong plugin asks', lua, () => {
   test('the call arrives as it was sent, and what only a gateway may say is the gateway’s', async () => {
     const headers = {
       'x-forwarded-method': 'GET',
@@ -204,7 +204,7 @@ describe.skipIf(isLeftOut)('what the Kong plugin asks', () => {
   })
 })
 
-describe.skipIf(isLeftOut)('what the Kong plugin carries out', () => {
+describeFound('what the Kong plugin carries out', lua, () => {
   test('a token that Warder exchanged replaces the client’s, whose proof goes with it', async () => {
     pdp.answer = allowWith({
       'x-warder-obligations': '[{"type":"token_exchange","properties":{"audience":"a"}}]',
@@ -238,7 +238,7 @@ describe.skipIf(isLeftOut)('what the Kong plugin carries out', () => {
   })
 })
 
-describe.skipIf(isLeftOut)('bodies in the Kong plugin', () => {
+describeFound('bodies in the Kong plugin', lua, () => {
   test.each([
     ['small', 100],
     ['one that nginx puts into a file', 50_000],

@@ -1,14 +1,14 @@
-import { describe, inject } from 'vitest'
+import { inject } from 'vitest'
 import { gatewayContract } from './gateway.contract.ts'
 import { headerTricks } from './header-tricks.contract.ts'
 import { kongPdkStarter } from './kong-process.ts'
 import { mustDeny } from './must-deny.ts'
-import { findNginxLua } from './optional-binaries.ts'
+import { describeFound, findNginxLua } from './optional-binaries.ts'
 
 const lua = await findNginxLua()
 
-describe.runIf('found' in lua)('the Kong plugin', () => {
-  const start = () => kongPdkStarter(inject('nginx'), 'found' in lua ? lua.found : '')
+describeFound('the Kong plugin', lua, (modules) => {
+  const start = () => kongPdkStarter(inject('nginx'), modules)
   gatewayContract('in nginx with LuaJIT', start)
   mustDeny({ name: 'Kong plugin (in nginx)', sendsBodies: true }, start)
   headerTricks(start)

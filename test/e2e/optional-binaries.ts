@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { describe, test } from 'vitest'
 import { findProgram, installPackage } from './binaries.ts'
 
 /** A gateway that the suite runs when it can be had. */
@@ -43,4 +44,14 @@ async function install(packages: readonly string[]): Promise<string> {
 function leftOut(name: string, problem: string): { readonly missing: string } {
   process.stderr.write(`LEFT OUT: ${name}: ${problem}\n`)
   return { missing: problem }
+}
+
+/** The tests of a gateway that is there; else one that says in the report that it was left out. */
+export function describeFound<Found>(
+  name: string,
+  optional: Optional<Found>,
+  tests: (found: Found) => void,
+): void {
+  if ('found' in optional) describe(name, () => tests(optional.found))
+  else test(`${name} is left out: ${optional.missing}`, () => undefined)
 }
