@@ -35,6 +35,7 @@ export interface GrpcReply {
 }
 
 const PREFIX_BYTES = 5
+const LINGER_MILLISECONDS = 1_000
 const TIMEOUT = /^(\d{1,8})([HMSmun])$/
 const MILLISECONDS: { readonly [unit: string]: number } = {
   H: 3_600_000,
@@ -117,11 +118,18 @@ function objectionTo(
   return length > expected ? broken('INVALID_ARGUMENT', 'a call has one message') : undefined
 }
 
-/** What a call is answered with. */
+/**
+ * What a call is answered with.
+ *
+ * INVARIANT: an answer ends the stream in both directions. A client that never ends its message would keep its place for good.
+ */
 export function replyOn(stream: ServerHttp2Stream): GrpcReply {
   let isDone = false
   let isOpen = false
   const isGone = (): boolean => isDone || stream.destroyed || stream.closed
+  const hangUp = (): void => {
+    if (!stream.readableEnded && !stream.destroyed) stream.close(constants.NGHTTP2_NO_ERROR)
+  }
   const open = (): void => {
     if (isOpen) return
     isOpen = true
@@ -146,6 +154,8 @@ export function replyOn(stream: ServerHttp2Stream): GrpcReply {
       isDone = true
       open()
       stream.end()
+      // Not at once: a client that is still sending would take the end for a failure, and not read the answer.
+      if (!stream.readableEnded) setTimeout(hangUp, LINGER_MILLISECONDS).unref()
     },
     status(status, why) {
       if (isGone()) return
@@ -156,6 +166,7 @@ export function replyOn(stream: ServerHttp2Stream): GrpcReply {
       const { code, http } = STATUS[status]
       const headers = { ':status': http, 'content-type': 'application/grpc' }
       stream.respond({ ...headers, 'grpc-status': String(code), 'grpc-message': why }, { endStream: true })
+      hangUp()
     },
   }
   return reply
