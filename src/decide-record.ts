@@ -64,6 +64,7 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
     decidedAt: request.now,
     expiresAt: judgement.expiresAt,
     ...(judgement.permitted !== undefined && { permitted: judgement.permitted }),
+    ...(judgement.explanation !== undefined && { explanation: judgement.explanation }),
     ...comeBack(judgement, identity, gateway),
     ...(nonce !== undefined && { proofNonce: nonce }),
   }
@@ -71,7 +72,8 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
 
 /** The row, and one for each other tenant whose agents took part: the answer leaves when all of them are durable. */
 function rowsOf({ judged: { identity }, request }: Recorded, entry: LogEntry): readonly LogEntry[] {
-  if (identity?.delegation.crossings === undefined) return [entry]
+  // INVARIANT: what an operator only asks about writes into no other tenant's log.
+  if (identity?.delegation.crossings === undefined || request.explain === 'operator') return [entry]
   const crossings = identity.delegation.crossings.map((tenant) =>
     crossingEntry(entry, tenant, identity, uuidV7(request.now)),
   )
@@ -107,8 +109,8 @@ function sensitiveArgumentsOf(
 
 function unlogged(decision: Decision, code: 'log.unavailable' | 'log.overflow'): Decision {
   const reasons = [{ code, message: REASONS[code] }]
-  // Nothing is said about the client's credentials.
-  const { challenge: _challenge, ...rest } = decision
+  // Nothing is said about the client's credentials, nor explained.
+  const { challenge: _challenge, explanation: _explanation, ...rest } = decision
   const nothing = { obligations: [], advice: [], expiresAt: undefined, retryAfterSeconds: 1 }
   return { ...rest, effect: 'deny', reasons, ...nothing }
 }

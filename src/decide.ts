@@ -7,7 +7,7 @@ import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
 import { guardBefore } from '#guards/before.ts'
-import { guardRevoked, guardStopped } from '#guards/revoked.ts'
+import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
@@ -16,6 +16,7 @@ import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
+import type { TokenStatuses } from '#model/token-status.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
 import type { Breakers } from '#revocation/breakers.ts'
 import { countOutcome } from '#revocation/count-outcome.ts'
@@ -31,6 +32,8 @@ export interface Steps extends RecordSteps {
   readonly admit?: Admit
   /** Undefined: no agent is stopped for its denials. */
   readonly breakers?: Breakers
+  /** Undefined: a token that points to a status list is denied. */
+  readonly statuses?: TokenStatuses
   /** Told about every exception that became a deny; the message stays inside. */
   readonly onFault: (error: unknown) => void
 }
@@ -41,7 +44,8 @@ export function createDecider(steps: Steps): Decider {
     async decide(request, gateway) {
       const startedAt = performance.now()
       const judged = await judgeSafely(steps, request, gateway)
-      countOutcome(steps.breakers, judged, request.now)
+      // INVARIANT: an explanation for an operator stops and registers nobody; the agent that it is about did nothing.
+      if (request.explain !== 'operator') countOutcome(steps.breakers, judged, request.now)
       return await record(steps, { request, gateway, judged, startedAt })
     },
     async refuse(malformed, gateway, dialect, requestId) {
@@ -90,7 +94,10 @@ async function judge(
   }
   const after = guardAfter(identity, tenant, findAgent, request.now)
   if (after !== undefined) {
-    const admitted = await admit(steps, after, { identity, tenant, findAgent }, request.now)
+    const admitted =
+      request.explain === 'operator'
+        ? after
+        : await admit(steps, after, { identity, tenant, findAgent }, request.now)
     // INVARIANT: nothing is allowed before the state that it is decided on has the agent.
     return admitted === 'admitted' ? await again() : stopped(admitted, tenant, identity)
   }
@@ -117,7 +124,7 @@ async function admit(
   return { code: 'agent.limit', message: REASONS['agent.limit'], detail }
 }
 
-/** Step 8: whatever the call hangs on, revoked in the database or by a breaker that opened here. */
+/** Step 8: whatever the call hangs on, revoked in the database, by a breaker that opened here, or in its issuer's status list. */
 function judgeRevoked(
   steps: Steps,
   request: AuthorizationRequest,
@@ -136,7 +143,7 @@ function judgeRevoked(
     const stop = guardRevoked(there, steps.state.tenant(id)?.revocations, request.now, issuedAt)
     if (stop !== undefined) return stop
   }
-  return undefined
+  return guardStatus(identity.token, steps.statuses, tenant, request.now)
 }
 
 /** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */

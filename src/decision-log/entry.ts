@@ -62,6 +62,7 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
       replayable: isDecidable && report.altered.length === 0,
       altered: report.altered.length === 0 ? undefined : report.altered,
       detail: detail === undefined ? undefined : mask.text(detail).slice(0, 4_096),
+      explained: request.explain,
       evaluations,
       provenance,
       advice: judgement.advice.length === 0 ? undefined : judgement.advice,

@@ -121,7 +121,9 @@ async function answerCheck(
   })
   if (isDraining()) outgoing.shouldKeepAlive = false
   const ids = decisions.map(({ id }) => id)
-  send(incoming, outgoing, withEpoch(dialect.write(answers, read.value, wire), decisions), ids)
+  // INVARIANT: an explained decision carries nothing that an allow carries.
+  const usable = read.value.requests.some(({ explain }) => explain !== undefined) ? [] : decisions
+  send(incoming, outgoing, withEpoch(dialect.write(answers, read.value, wire), usable), ids)
   const seconds = (performance.now() - started) / 1000
   for (const decision of decisions) metrics.decided(name, decision, seconds)
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { authzen } from '#gateways/authzen.ts'
 import { authzenMetadata } from '#gateways/authzen-metadata.ts'
 import { dockerMcp } from '#gateways/docker-mcp.ts'
+import { explain } from '#gateways/explain.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
 import { mcpFilter } from '#gateways/mcp-filter.ts'
 import { native } from '#gateways/native.ts'
@@ -21,6 +22,7 @@ import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
 const NATIVE: NamedDialect = { name: 'native', dialect: native }
+const EXPLAIN: NamedDialect = { name: 'native', dialect: explain }
 const MCP_FILTER: NamedDialect = { name: 'native', dialect: mcpFilter }
 const FORWARD_AUTH: NamedDialect = { name: 'forward-auth', dialect: forwardAuth }
 const OPA: NamedDialect = { name: 'opa', dialect: opa, keySource: 'bearer' }
@@ -30,6 +32,7 @@ const AUTHZEN: NamedDialect = { name: 'authzen', dialect: authzen }
 const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
   ['/v1/decide', NATIVE],
   ['/v1/decide/batch', NATIVE],
+  ['/v1/explain', EXPLAIN],
   ['/v1/mcp/filter', MCP_FILTER],
   ['/access/v1/evaluation', AUTHZEN],
   ['/access/v1/evaluations', AUTHZEN],

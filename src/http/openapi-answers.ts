@@ -53,6 +53,24 @@ export const decideAnswer = z
   })
   .meta({ id: 'DecideAnswer' })
 
+const told = z.array(z.object({ code: z.string(), message: z.string() }))
+
+/** Answer of `POST /v1/explain`. */
+export const explainAnswer = z
+  .object({
+    decision: z
+      .object({ effect: z.enum(['allow', 'deny']), decision_id: z.string(), release: z.string().nullable() })
+      .meta({
+        description: 'What was decided. Never an answer to act on: nothing obliges and nothing expires.',
+      }),
+    explanation: z.object({
+      text: z.string(),
+      reasons: told.meta({ description: 'Codes of docs/reasons.md, without the policies behind them.' }),
+      remedies: told.meta({ description: 'What can help; empty when nothing does.' }),
+    }),
+  })
+  .meta({ id: 'ExplainAnswer' })
+
 /** Answer of `POST /v1/mcp/filter`. */
 export const mcpFilterAnswer = decideAnswer
   .extend({

@@ -8,6 +8,7 @@ import {
   errorAnswer,
   evaluationAnswer,
   evaluationsAnswer,
+  explainAnswer,
   mcpFilterAnswer,
 } from './openapi-answers.ts'
 
@@ -44,26 +45,19 @@ export function openApiDocument(): JsonObject {
         'DecideBatchRequest',
         'DecideBatchAnswer',
       ),
+      '/v1/explain': nativeRoute(
+        'explain',
+        'Says why the decision would be what it is, in words that an agent may see',
+        'DecideRequest',
+        'ExplainAnswer',
+      ),
       '/v1/mcp/filter': nativeRoute(
         'filterList',
         'Reduces a list of an MCP server to what its caller could call',
         'McpFilterRequest',
         'McpFilterAnswer',
       ),
-      '/access/v1/evaluation': authzenRoute(
-        'evaluation',
-        'AuthZEN 1.0 access evaluation',
-        'EvaluationRequest',
-        ref('EvaluationAnswer'),
-      ),
-      '/access/v1/evaluations': authzenRoute(
-        'evaluations',
-        'AuthZEN 1.0 access evaluations',
-        'EvaluationsRequest',
-        {
-          anyOf: [ref('EvaluationsAnswer'), ref('EvaluationAnswer')],
-        },
-      ),
+      ...authzenPaths(),
     },
     components: {
       securitySchemes: {
@@ -84,6 +78,7 @@ export function openApiDocument(): JsonObject {
         ]),
         ...schemas('output', [
           decideAnswer,
+          explainAnswer,
           mcpFilterAnswer,
           batchAnswer,
           errorAnswer,
@@ -103,6 +98,25 @@ function nativeRoute(operationId: string, summary: string, request: string, answ
     415: { ...error, description: 'The body is not plain application/json.' },
     ...shared(ref('Error')),
   })
+}
+
+function authzenPaths(): JsonObject {
+  return {
+    '/access/v1/evaluation': authzenRoute(
+      'evaluation',
+      'AuthZEN 1.0 access evaluation',
+      'EvaluationRequest',
+      ref('EvaluationAnswer'),
+    ),
+    '/access/v1/evaluations': authzenRoute(
+      'evaluations',
+      'AuthZEN 1.0 access evaluations',
+      'EvaluationsRequest',
+      {
+        anyOf: [ref('EvaluationsAnswer'), ref('EvaluationAnswer')],
+      },
+    ),
+  }
 }
 
 function authzenRoute(operationId: string, summary: string, request: string, answer: JsonObject): JsonObject {

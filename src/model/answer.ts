@@ -1,6 +1,7 @@
 import type { EpochSeconds } from '#lib/clock.ts'
 import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
+import type { Explanation } from '#model/explanation.ts'
 import type { Advice, Obligation } from '#model/obligation.ts'
 import type { Provenance } from '#model/provenance.ts'
 
@@ -16,6 +17,8 @@ export interface Judgement {
   /** Of a list: positions of the candidates that stay. */
   readonly permitted?: readonly number[]
   readonly challenge?: Challenge
+  /** Set for an operator who asked for it, where the policies were asked. */
+  readonly explanation?: Explanation
   readonly retryAfterSeconds?: number
 }
 

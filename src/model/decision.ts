@@ -1,5 +1,6 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
 import type { Challenge } from '#model/challenge.ts'
+import type { Explanation } from '#model/explanation.ts'
 import type { DecisionId, ReleaseId, TenantId } from '#model/ids.ts'
 import type { Advice, Obligation } from '#model/obligation.ts'
 import type { ReasonCode } from '#model/reasons.ts'
@@ -34,6 +35,8 @@ export interface Decision {
   /** What a client must bring to be answered otherwise. */
   readonly challenge?: Challenge
   readonly retryAfterSeconds?: number
+  /** For an operator; no gateway is told. */
+  readonly explanation?: Explanation
   /** Nonce for the client's next proof (RFC 9449 section 8.2), on allow and deny. */
   readonly proofNonce?: string
 }

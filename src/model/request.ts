@@ -119,6 +119,11 @@ export interface AuthorizationRequest {
   readonly argumentsOpen?: true
   /** Set when only headers named the tool: policies that read arguments can't be asked. */
   readonly argumentsUnknown?: true
+  /**
+   * Set when the decision is only to be explained: to the agent's side by its reasons, or to an operator who may read policies.
+   * For an operator nothing else may come of it: identity is the operator's word, and nobody acted.
+   */
+  readonly explain?: 'agent' | 'operator'
   readonly action: { readonly name: string; readonly properties: JsonObject } | undefined
   /** Data object; undefined means the tool itself is the resource. */
   readonly resource: EntityClaim | undefined

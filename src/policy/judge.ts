@@ -2,6 +2,7 @@ import { toSeconds } from '#lib/clock.ts'
 import type { Judgement, JudgementTrace } from '#model/answer.ts'
 import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
+import type { Explanation } from '#model/explanation.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { Asked, PartyQuery, PolicyInput } from './ask/asked.ts'
@@ -9,6 +10,7 @@ import { askOwnVocabulary } from './ask/own-vocabulary.ts'
 import { TypeMismatch } from './ask/typed.ts'
 import { askWarderVocabulary } from './ask/warder-vocabulary.ts'
 import { type Combined, combine, deny, type PartyEvaluation } from './combine.ts'
+import { explain } from './explain.ts'
 import { unsupportedObligation } from './obligations.ts'
 import type { Evaluate } from './port.ts'
 import { bestCase } from './possible.ts'
@@ -46,9 +48,13 @@ export function createJudgePolicy(evaluate: Evaluate): JudgePolicy {
     const trace = traceOf(asked, evaluations)
     // INVARIANT: a stored entity that does not fit the schema was read as empty; what it would have forbidden is unknown.
     const mismatch = asked.views.map((view) => view.mismatch).find((found) => found !== undefined)
-    if (mismatch !== undefined)
-      return judgement(deny([{ code: 'registry.invalid' }]), input, { ...trace, detail: mismatch })
-    return judgement(supported(combined, input), input, trace)
+    const found =
+      mismatch !== undefined
+        ? judgement(deny([{ code: 'registry.invalid' }]), input, { ...trace, detail: mismatch })
+        : judgement(supported(combined, input), input, trace)
+    return input.request.explain === 'operator'
+      ? { ...found, explanation: explainAsked(input, asked, evaluations) }
+      : found
   }
 }
 
@@ -137,6 +143,14 @@ function stepUpChallenge(
     ...(typeof acr === 'string' && { acrValues: [acr] }),
     ...(typeof maxAge === 'number' && { maxAgeSeconds: maxAge }),
   }
+}
+
+function explainAsked(
+  { release }: PolicyInput,
+  { queries, withDeclared = [] }: Extract<Asked, { ok: true }>,
+  evaluations: readonly PartyEvaluation[],
+): Explanation {
+  return explain(release, [...queries, ...withDeclared], evaluations, queries.length)
 }
 
 function traceOf(

@@ -18,6 +18,7 @@ afterAll(() => decision.listener.close(0))
 test.each([
   ['/v1/decide', QUESTION],
   ['/v1/decide?x=1', QUESTION],
+  ['/v1/explain', QUESTION],
   ['/v1/decide/batch', `{"requests":[${QUESTION}]}`],
   ['/access/v1/evaluation', EVALUATION],
   ['/access/v1/evaluations', `{"evaluations":[${EVALUATION}]}`],
@@ -68,6 +69,16 @@ test.each([
     }
   },
 )
+
+test('an explained allow is not what an allow looks like, in body and headers', async () => {
+  const ask = (target: string) => request(decision.port, 'POST', target, [KEY, JSON_TYPE], QUESTION)
+  const [decided, explained] = [await ask('/v1/decide'), await ask('/v1/explain')]
+  expect(JSON.parse(decided.body).decision).toBe('allow')
+  expect(header(decided, 'x-warder-revocation-epoch')).toBeDefined()
+  expect(JSON.parse(explained.body).decision).toMatchObject({ effect: 'allow' })
+  expect(header(explained, 'x-warder-revocation-epoch')).toBeUndefined()
+  expect(explained.body).not.toMatch(/obligations|expires_at|revocation_epoch/)
+})
 
 test('every item of a batch has its decision id in the header, in order, broken ones too', async () => {
   const before = decision.decider.refused.length
