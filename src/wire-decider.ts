@@ -13,6 +13,7 @@ import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { createProofStep } from '#identity/proof/proof-step.ts'
+import { createStatusLists } from '#identity/status-lists.ts'
 import { createTokenCache } from '#identity/token-cache.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
@@ -28,6 +29,9 @@ import type { Breakers } from '#revocation/breakers.ts'
 import type { ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { wireEngine } from '#wire-engine.ts'
+
+/** How often is looked which status lists are due. */
+const STATUS_MILLISECONDS = 5_000
 
 /** What stands around the decision path. */
 export interface Surroundings {
@@ -75,6 +79,13 @@ export async function wireDecider(
       faults.report({ message: 'the keys of an issuer could not be fetched', about, fault })
     },
   })
+  const statuses = createStatusLists({
+    send: sendOutbound,
+    keys,
+    clock: systemClock,
+    onFault: (about, fault) => faults.report({ message: 'a status list could not be fetched', about, fault }),
+  })
+  const refreshing = setInterval(() => statuses.refresh(), STATUS_MILLISECONDS).unref()
   const proofStep = createProofStep({
     replay: proofs,
     nonceSecret: proofs.nonceSecret,
@@ -101,6 +112,7 @@ export async function wireDecider(
     ),
     judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
     breakers,
+    statuses,
     admit,
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
@@ -113,6 +125,8 @@ export async function wireDecider(
     proving: () => policy.stats(),
     caches: { token: () => tokens.stats(), ...policy.caches },
     close: () => {
+      clearInterval(refreshing)
+      statuses.close()
       keys.close()
       policy.close()
     },

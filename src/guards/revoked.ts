@@ -1,7 +1,9 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
-import type { Stop } from '#model/identity.ts'
+import type { Stop, VerifiedToken } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { Dependency, Revocation, Revocations } from '#model/revocation.ts'
+import type { TenantState } from '#model/state.ts'
+import type { TokenStatuses } from '#model/token-status.ts'
 
 /**
  * What stops a call because something that it hangs on is revoked, is stopped by a kill switch, or has an open breaker.
@@ -35,6 +37,32 @@ export function guardStopped(
   return guardRevoked(places, revocations, now, ANY_TOKEN)
 }
 
+const STATUS_RETRY_SECONDS = 1
+
+/**
+ * What stops a token that its issuer's status list does not call valid.
+ *
+ * INVARIANT: a token that points to a list counts for nothing until that list was read; without `statuses` it never does.
+ */
+export function guardStatus(
+  token: VerifiedToken | undefined,
+  statuses: TokenStatuses | undefined,
+  tenant: TenantState,
+  now: EpochMilliseconds,
+): Stop | undefined {
+  if (token?.status === undefined) return undefined
+  const status = statuses?.statusOf(token, tenant, now) ?? 'unknown'
+  if (status === 'valid') return undefined
+  const detail = `index ${token.status.index} of the status list ${token.status.uri}: ${status}`
+  if (status !== 'unknown') return revokedAuthority(detail)
+  return {
+    code: 'revoked.status_unknown',
+    message: REASONS['revoked.status_unknown'],
+    detail,
+    retryAfterSeconds: STATUS_RETRY_SECONDS,
+  }
+}
+
 /** What a call is told that `revocation` stops. */
 function stopFor(revocation: Revocation, now: EpochMilliseconds): Stop {
   const detail = `${revocation.mode} of ${revocation.kind} \`${revocation.id}\` (${revocation.revocation}): ${revocation.reason}`
@@ -49,6 +77,10 @@ function stopFor(revocation: Revocation, now: EpochMilliseconds): Stop {
   }
   // No new token helps against a stop of the tool, the tenant or everything, so none is asked for.
   if (isPlace(revocation)) return { code: 'revoked.stopped', message: REASONS['revoked.stopped'], detail }
+  return revokedAuthority(detail)
+}
+
+function revokedAuthority(detail: string): Stop {
   return {
     code: 'revoked.authority',
     message: REASONS['revoked.authority'],

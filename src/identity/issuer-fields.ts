@@ -12,6 +12,7 @@ export type Fields = { readonly [name: string]: unknown }
 /** Notes a problem; gives undefined, so that a reader can return it. */
 export type Report = (path: string, message: string) => undefined
 
+const STATUS_LISTS_MAX = 16
 const TEXT = /^[^\p{Cc}]{1,200}$/u
 
 /** Whether `value` is a JSON object. */
@@ -63,6 +64,18 @@ export function readUrl(url: unknown, path: string, report: Report): string | un
   const isSafe =
     parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isLoopbackHost(parsed.hostname))
   return isSafe ? parsed.href : report(path, 'must be an https URL')
+}
+
+/** URLs of status lists; those that end in a slash stand for all that begin with them. Undefined: none. */
+export function readStatusLists(value: unknown, report: Report): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (list.length === 0 || list.length > STATUS_LISTS_MAX)
+    return report('status_lists', `must be 1 to ${STATUS_LISTS_MAX} URLs`)
+  const urls = list.map((url, i) =>
+    readUrl(url, Array.isArray(value) ? `status_lists[${i}]` : 'status_lists', report),
+  )
+  return urls.filter((url) => url !== undefined)
 }
 
 /** Reports every member that is not `known`. */

@@ -14,6 +14,7 @@ import {
   type Report,
   readFlag,
   readNumber,
+  readStatusLists,
   readText,
   readTexts,
   readUrl,
@@ -42,6 +43,7 @@ const FIELDS = [
   'lifetime_seconds_max',
   'age_seconds_max',
   'rotation',
+  'status_lists',
 ]
 const CLAIMS = ['tenant', 'tenant_value', 'agent', 'user', 'actor', 'scope', 'id', 'session']
 const SECRET_CHARACTERS_MAX = 16_384
@@ -69,6 +71,7 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
   const limits = readLimits(json, report)
   const introspection =
     json['introspection'] === undefined ? undefined : readIntrospection(json['introspection'], report)
+  const statusLists = readStatusLists(json['status_lists'], report)
   if (problems.length > 0 || !issuer || !audience || !keys) return failed(problems)
   return success({
     issuer,
@@ -81,6 +84,7 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
     ...(introspection !== undefined && { introspection }),
     ...(json['private_network'] === true && { privateNetwork: true }),
     ...(json['rotation'] === true && { rotation: true }),
+    ...(statusLists !== undefined && { statusLists }),
   })
 }
 

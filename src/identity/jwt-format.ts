@@ -28,11 +28,13 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * characters, exactly three canonical base64url segments (so that one token has one spelling), fatal UTF-8, no
  * duplicate members, and a header of known members only (no `jwk`, `jku`, `x5u`, `x5c`, `crit`, `b64`, `zip`).
  *
+ * @param charactersMax default 16,384
  * @returns the first rule that failed as `token.malformed`.
  * @see RFC 8725 section 3, RFC 7515 section 4.1
  */
-export function parseJwt(text: string): Result<ParsedJwt, Stop> {
-  if (text.length > JWT_CHARACTERS_MAX) return malformed('longer than 16,384 characters')
+export function parseJwt(text: string, charactersMax = JWT_CHARACTERS_MAX): Result<ParsedJwt, Stop> {
+  if (text.length > charactersMax)
+    return malformed(`longer than ${charactersMax.toLocaleString('en')} characters`)
   const [, head, body, signature] = JWT_SHAPE.exec(text) ?? []
   if (head === undefined || body === undefined || signature === undefined)
     return malformed('not three base64url segments')

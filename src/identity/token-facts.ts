@@ -16,6 +16,8 @@ export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> 
   if (!details.ok) return details
   const authentication = readAuthentication(payload)
   if (!authentication.ok) return authentication
+  const status = readStatus(payload['status'])
+  if (!status.ok) return status
   const blueprint = text(issuer.profile === 'entra' ? payload['xms_par_app_azp'] : undefined)
   return success({
     issuer: issuer.issuer,
@@ -31,6 +33,7 @@ export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> 
     ...present('authentication', authentication.value),
     ...present('authorizationDetails', details.value),
     ...present('blueprint', blueprint),
+    ...present('status', status.value),
   })
 }
 
@@ -60,6 +63,26 @@ function readDetails(claim: Json | undefined): Result<VerifiedToken['authorizati
     (item): item is JsonObject => isObject(item) && typeof item['type'] === 'string',
   )
   return details.length === claim.length ? success(details) : invalid
+}
+
+const URI_CHARACTERS_MAX = 2_048
+
+/**
+ * Token Status List, section 6.2. A `status` without `status_list` is not ours to read: another mechanism, or a claim of that name
+ * from before there was one.
+ */
+function readStatus(claim: Json | undefined): Result<VerifiedToken['status'], Stop> {
+  if (!isObject(claim) || claim['status_list'] === undefined) return success(undefined)
+  const { idx: index, uri } = isObject(claim['status_list']) ? claim['status_list'] : {}
+  const isPlace =
+    typeof index === 'number' &&
+    Number.isSafeInteger(index) &&
+    index >= 0 &&
+    typeof uri === 'string' &&
+    uri.length <= URI_CHARACTERS_MAX
+  return isPlace
+    ? success({ index, uri })
+    : failed(stop('token.claim_invalid', '`status.status_list` has no `idx` and `uri`'))
 }
 
 function readAuthentication({

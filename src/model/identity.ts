@@ -51,6 +51,8 @@ export interface VerifiedToken {
   readonly authorizationDetails?: readonly JsonObject[] | undefined
   /** Template that the agent was made from (`xms_par_app_azp`); it can only deny. */
   readonly blueprint?: string | undefined
+  /** Where its issuer says whether it is still valid: a place in a status list (`status.status_list`). */
+  readonly status?: { readonly index: number; readonly uri: string } | undefined
   /** Who may become the actor of a token that this one is exchanged for (RFC 8693 section 4.4); read for that question only. */
   readonly mayAct?: Actor | undefined
   /** Software that obtained the token, where it is not the agent itself because `act` names that; it can only deny. */

@@ -82,6 +82,8 @@ export interface Issuer {
   readonly introspection?: Introspection
   /** Whether a newer token of a session takes the place of older ones. Default false. */
   readonly rotation?: boolean
+  /** URLs of status lists, and beginnings of such where they end in a slash; canonical. Default: none is read. */
+  readonly statusLists?: readonly string[]
   /** Raised to make every server forget the keys that it has. Default 0. */
   readonly keysRevision?: number
 }

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { createDecider } from '#decide.ts'
+import { createMask } from '#decision-log/mask.ts'
+import type { EpochSeconds } from '#lib/clock.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
+import type { TokenStatus } from '#model/token-status.ts'
+import { createEngine } from '#policy/engine/engine.ts'
+import { createEvaluate } from '#policy/engine/evaluate.ts'
+import { createJudgePolicy } from '#policy/judge.ts'
+import { nativeRequest } from './support/ask.ts'
+import { createWorld, NOON, policyFile } from './support/world.ts'
+
+const BOT = {
+  uid: { type: 'Warder::Agent', id: 'bot' },
+  attrs: { status: 'active', environment: 'any' },
+  tags: {},
+  parents: [],
+}
+
+/** Decides one request with a good token that points to a status list, which says `said`; undefined: no lists are read. */
+async function decideWith(said: TokenStatus | undefined) {
+  const policies = [
+    policyFile('@id("all") permit(principal, action in Warder::Action::"callTool", resource);'),
+  ]
+  const { tenant, gateway } = await createWorld('acme', { policies, entities: [BOT] })
+  const identity: VerifiedIdentity = {
+    tenant: tenant.id,
+    agent: { id: 'bot', provenance: 'verified', properties: {} },
+    user: { id: 'alice', provenance: 'verified', properties: {} },
+    subject: undefined,
+    delegation: { source: 'none', chain: [] },
+    token: {
+      issuer: 'https://idp.example',
+      subject: 'alice',
+      id: 'token-1',
+      expiresAt: (NOON / 1000 + 600) as EpochSeconds,
+      issuedAt: (NOON / 1000) as EpochSeconds,
+      scopes: [],
+      status: { index: 0, uri: 'https://idp.example/lists/1' },
+    },
+  }
+  const decider = createDecider({
+    clock: () => NOON,
+    state: {
+      tenant: () => tenant,
+      gatewayByKeyHash: () => undefined,
+      refreshedAt: NOON,
+      ageMilliseconds: () => 0,
+      rolledBack: () => undefined,
+    },
+    freshnessMillisecondsMax: 10_000,
+    verify: async () => ({ ok: true, value: identity }),
+    ...(said !== undefined && { statuses: { statusOf: () => said } }),
+    judgePolicy: createJudgePolicy(createEvaluate(createEngine())),
+    mask: createMask(new Uint8Array(32)),
+    log: { write: async () => ({ ok: true, value: undefined }) },
+    onFault: (error) => expect.unreachable(String(error)),
+  })
+  return await decider.decide(nativeRequest({ agent: 'bot', user: 'alice', tool: 'x/read' }), gateway)
+}
+
+test.each<[TokenStatus | undefined, string]>([
+  ['valid', 'allow'],
+  ['invalid', 'revoked.authority'],
+  ['suspended', 'revoked.authority'],
+  ['unknown', 'revoked.status_unknown'],
+  [undefined, 'revoked.status_unknown'],
+])('a call whose token has the status %s ends with %s', async (said, expected) => {
+  const decision = await decideWith(said)
+  expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
+})
