@@ -35,7 +35,7 @@ export interface WiredEngine {
 const CASES_FOLDER = 'engine-differences'
 
 /** Slices of the evaluator that checks: it sees few releases at a time. */
-const CHECKER_SLOTS = 64
+const CHECKER_SLOTS = 256
 const CHECKER_POLICIES = 2_048
 
 /**

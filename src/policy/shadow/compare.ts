@@ -98,18 +98,33 @@ export function isAskedWhole(release: Release): boolean {
   return release.policyCount <= WHOLE_MAX
 }
 
+/**
+ * What the reference says to one live query. The policies that match are few as a rule, and the slice that is prepared for
+ * them serves the next sample too; more of them are asked in parts.
+ */
+export async function liveAnswer(
+  reference: Evaluate,
+  release: Release,
+  query: Query,
+  breathe: Breathe,
+): Promise<Evaluation | EngineFault> {
+  const ordinals = matchingOrdinals(release, query)
+  if (ordinals.length > PART_POLICIES_MAX)
+    return await referenceAnswer(reference, release, query, breathe, ordinals)
+  const [answer] = reference(release, [query])
+  return answer ?? { kind: 'engine', detail: 'the engine left a query unanswered' }
+}
+
 /** What the reference says to a query, in parts, with time for others between them. */
 export async function referenceAnswer(
   reference: Evaluate,
   release: Release,
   query: Query,
   breathe: Breathe,
+  ordinals: readonly number[] = askedOrdinals(release, query),
 ): Promise<Evaluation | EngineFault> {
   const narrowed = narrow(release)
   const answers: Evaluation[] = []
-  const ordinals = isAskedWhole(release)
-    ? Array.from({ length: release.policyCount }, (_, ordinal) => ordinal)
-    : matchingOrdinals(release, query)
   for (const part of inParts(release, ordinals)) {
     const answer = evaluatePart(reference, narrowed, part, query)
     if ('kind' in answer) return answer
@@ -117,6 +132,12 @@ export async function referenceAnswer(
     await breathe()
   }
   return united(release, answers)
+}
+
+function askedOrdinals(release: Release, query: Query): readonly number[] {
+  return isAskedWhole(release)
+    ? Array.from({ length: release.policyCount }, (_, ordinal) => ordinal)
+    : matchingOrdinals(release, query)
 }
 
 /** The answer of all parts together: with a satisfied forbid in any of them the forbids, else the permits. */

@@ -4,7 +4,7 @@ import type { TenantState } from '#model/state.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
 import { askAgain, type CapturedQuery, captureQuery, type Difference, differenceOf } from './capture.ts'
 import { checkRelease, type Verdict } from './check-release.ts'
-import { agree, createBreathe, matchingOrdinals, referenceAnswer } from './compare.ts'
+import { agree, createBreathe, liveAnswer, matchingOrdinals } from './compare.ts'
 import { generateQueries } from './generate-queries.ts'
 import { type Backlog, createBacklog, createSample, type Sample } from './sampler.ts'
 
@@ -234,7 +234,7 @@ class Proving implements ProvenEngine {
 
   async #look({ trust, release, query, answer }: LiveSample): Promise<void> {
     const { checker } = this.#parts
-    const reference = await referenceAnswer(checker, release, query, createBreathe()).catch(
+    const reference = await liveAnswer(checker, release, query, createBreathe()).catch(
       (error: unknown): EngineFault => ({ kind: 'engine', detail: String(error) }),
     )
     if ('kind' in reference) {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createBacklog, createSample } from '#policy/shadow/sampler.ts'
 
 describe('samples', () => {
-  test('one each second, however unlucky, and the share of the rest', () => {
+  test('one each second, however unlucky, the share of the rest, and no two close to each other', () => {
     let random = 1
     const sample = createSample(() => random)
     expect([0, 1, 999, 1_000, 1_001, 1_999, 2_000].map((now) => sample(now))).toEqual([
@@ -15,9 +15,15 @@ describe('samples', () => {
       true,
     ])
     random = 0.009
-    expect([2_001, 2_002].map((now) => sample(now))).toEqual([true, true])
+    expect([2_001, 2_049, 2_050, 2_051, 2_100].map((now) => sample(now))).toEqual([
+      false,
+      false,
+      true,
+      false,
+      true,
+    ])
     random = 0.01
-    expect(sample(2_003)).toBe(false)
+    expect(sample(2_200)).toBe(false)
   })
 })
 
