@@ -1,7 +1,7 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
-import type { JsonObject } from '#model/value.ts'
+import type { Json, JsonObject } from '#model/value.ts'
 import { readRpcMessage, unreadable } from './json-rpc.ts'
 import type { ProtocolCall } from './mcp.ts'
 import type { Headers } from './mirrored-headers.ts'
@@ -38,14 +38,22 @@ const NAMES_0_3: { readonly [method: string]: string } = {
 
 /** One REST binding of A2A 1.0: what follows the agent's URL and an optional tenant segment. */
 const REST: readonly { readonly method: string; readonly path: RegExp; readonly call: string }[] = [
-  { method: 'POST', path: /^(?:\/([^/:]+))?\/message:send$/, call: 'SendMessage' },
-  { method: 'POST', path: /^(?:\/([^/:]+))?\/message:stream$/, call: 'SendStreamingMessage' },
-  { method: 'GET', path: /^(?:\/([^/:]+))?\/tasks$/, call: 'ListTasks' },
-  { method: 'GET', path: /^(?:\/([^/:]+))?\/tasks\/[^/:]+$/, call: 'GetTask' },
-  { method: 'POST', path: /^(?:\/([^/:]+))?\/tasks\/[^/:]+:cancel$/, call: 'CancelTask' },
-  { method: 'POST', path: /^(?:\/([^/:]+))?\/tasks\/[^/:]+:subscribe$/, call: 'SubscribeToTask' },
-  { method: 'GET', path: /^(?:\/([^/:]+))?\/tasks\/[^/:]+:subscribe$/, call: 'SubscribeToTask' },
-  { method: 'GET', path: /^(?:\/([^/:]+))?\/extendedAgentCard$/, call: 'GetExtendedAgentCard' },
+  { method: 'POST', path: /^(?:\/(?<tenant>[^/:]+))?\/message:send$/, call: 'SendMessage' },
+  { method: 'POST', path: /^(?:\/(?<tenant>[^/:]+))?\/message:stream$/, call: 'SendStreamingMessage' },
+  { method: 'GET', path: /^(?:\/(?<tenant>[^/:]+))?\/tasks$/, call: 'ListTasks' },
+  { method: 'GET', path: /^(?:\/(?<tenant>[^/:]+))?\/tasks\/(?<id>[^/:]+)$/, call: 'GetTask' },
+  { method: 'POST', path: /^(?:\/(?<tenant>[^/:]+))?\/tasks\/(?<id>[^/:]+):cancel$/, call: 'CancelTask' },
+  {
+    method: 'POST',
+    path: /^(?:\/(?<tenant>[^/:]+))?\/tasks\/(?<id>[^/:]+):subscribe$/,
+    call: 'SubscribeToTask',
+  },
+  {
+    method: 'GET',
+    path: /^(?:\/(?<tenant>[^/:]+))?\/tasks\/(?<id>[^/:]+):subscribe$/,
+    call: 'SubscribeToTask',
+  },
+  { method: 'GET', path: /^(?:\/(?<tenant>[^/:]+))?\/extendedAgentCard$/, call: 'GetExtendedAgentCard' },
 ]
 
 /**
@@ -74,7 +82,7 @@ export function readA2aCall(
 ): Result<ProtocolCall, Stop> {
   const version = versionOf(headers, query)
   if (version === undefined) return failed({ code: 'a2a.version', message: REASONS['a2a.version'] })
-  if (rest !== '') return fromRest(server, method, rest, body)
+  if (rest !== '') return fromRest(server, { method, rest, query, body })
   if (method !== 'POST' || body === undefined) return unreadable('a call of A2A is a POST with a body')
   const message = readRpcMessage(body)
   if (!message.ok) return message
@@ -84,23 +92,38 @@ export function readA2aCall(
   return called(server, name, params)
 }
 
+/**
+ * INVARIANT: what path, body and query say twice must agree. Arguments in a body that was not seen, or in a query whose types nobody
+ * tells, are unknown; a path with escapes, which a server could decode into another method, is none.
+ */
 function fromRest(
   server: string,
-  method: string,
-  rest: string,
-  body: Uint8Array | undefined,
+  wire: {
+    readonly method: string
+    readonly rest: string
+    readonly query: string
+    readonly body: Uint8Array | undefined
+  },
 ): Result<ProtocolCall, Stop> {
+  const { method, rest, body } = wire
   const binding = REST.find((each) => each.method === method && each.path.test(rest))
-  if (binding === undefined) return unreadable('the path is none of A2A')
+  if (binding === undefined || rest.includes('%')) return unreadable('the path is none of A2A')
   const parsed = body === undefined ? success({}) : parseJson(body)
   if (!parsed.ok) return failed({ code: parsed.failure.code, message: parsed.failure.message })
   if (!isJsonObject(parsed.value)) return unreadable('the body is not an object')
-  const tenant = binding.path.exec(rest)?.[1]
-  if (tenant === undefined) return called(server, binding.call, parsed.value)
-  const named = parsed.value['tenant'] ?? tenant
-  return named === tenant
-    ? called(server, binding.call, { ...parsed.value, tenant })
-    : unreadable('path and body name different tenants')
+  const query = [...new URLSearchParams(wire.query)].filter(([name]) => name.toLowerCase() !== 'a2a-version')
+  const told = [
+    ...Object.entries(binding.path.exec(rest)?.groups ?? {}).filter(([, value]) => value !== undefined),
+    ...query.filter(([name]) => name === 'tenant' || name === 'id'),
+  ]
+  const params: { [name: string]: Json } = { ...parsed.value }
+  for (const [name, value] of told) {
+    params[name] ??= value
+    if (params[name] !== value) return unreadable(`\`${name}\` is told twice, differently`)
+  }
+  const call = called(server, binding.call, params)
+  const isUnseen = (body === undefined && method === 'POST') || query.length > 0
+  return call.ok && isUnseen ? success({ ...call.value, argumentsUnknown: true }) : call
 }
 
 function called(server: string, name: string | undefined, params: JsonObject): Result<ProtocolCall, Stop> {

@@ -57,3 +57,37 @@ test.each([
 ])('%s denies', (_, wire, code) => {
   expect(ask(wire)).toMatchObject({ ok: false, failure: { code } })
 })
+
+test.each([
+  ['a body that was not seen', { rest: '/message:send' }, true],
+  ['a body', { rest: '/message:send', body: body({ message: {} }) }, undefined],
+  ['a query', { method: 'GET', rest: '/tasks', query: '?contextId=secret' }, true],
+  ['the version alone', { method: 'GET', rest: '/tasks', query: '?A2A-Version=1.0', headers: [] }, undefined],
+] as const)('arguments in %s are unknown: %s', (_, wire, unknown) => {
+  const call = ask({ headers: V1, ...wire })
+  expect(call.ok && call.value.argumentsUnknown).toBe(unknown)
+})
+
+test('the task of a path is the argument of the same name', () => {
+  expect(ask({ headers: V1, method: 'GET', rest: '/tasks/t1' })).toMatchObject({
+    value: { arguments: { id: 't1' } },
+  })
+  expect(ask({ headers: V1, rest: '/acme/tasks/t1:cancel', body: body({ id: 't1' }) })).toMatchObject({
+    value: { tenant: 'acme', arguments: { id: 't1' } },
+  })
+})
+
+test.each([
+  ['a tenant in the query', { method: 'GET', rest: '/acme/tasks', query: '?tenant=evil' }],
+  ['another tenant in the query', { method: 'GET', rest: '/tasks', query: '?tenant=acme&tenant=evil' }],
+  ['another task in the body', { rest: '/tasks/t1:cancel', body: body({ id: 't2' }) }],
+  ['a method behind an escape', { method: 'GET', rest: '/tasks/t1%3Asubscribe' }],
+])('%s that contradicts denies', (_, wire) => {
+  expect(ask({ headers: V1, ...wire })).toMatchObject({ ok: false, failure: { code: 'rpc.unreadable' } })
+})
+
+test('a tenant in the query is a claim too', () => {
+  expect(ask({ headers: V1, method: 'GET', rest: '/tasks', query: '?tenant=evil' })).toMatchObject({
+    value: { tenant: 'evil' },
+  })
+})
