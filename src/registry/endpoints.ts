@@ -53,25 +53,26 @@ function claim(table: Map<string, Served>, path: string, served: Served): void {
 /**
  * The server whose endpoint `path` is, or below which it lies where the protocol has paths of its own (A2A).
  *
- * INVARIANT: paths that some server would take for the endpoint match: case, a slash at the end and `;` parameters are
+ * INVARIANT: paths that some server would take for the endpoint match: case, escapes, a slash at the end and `;` parameters are
  * ignored. To match means to be read strictly, so matching too much denies.
  */
 export function matchEndpoint(table: EndpointTable, path: string): ServerMatch | undefined {
   if (table.size === 0) return undefined
-  const plain = path.replace(/;[^/]*/g, '')
-  const key = comparable(plain)
-  const exact = table.get(key)
+  const plain = path.replace(/;[^/]*/g, '').replace(/\/+$/, '')
+  const exact = table.get(comparable(plain))
   if (exact !== undefined) return { ...exact, rest: '' }
-  for (let end = key.lastIndexOf('/'); end > 0; end = key.lastIndexOf('/', end - 1)) {
-    const found = table.get(key.slice(0, end))
-    if (found?.protocol === 'a2a') return { ...found, rest: plain.slice(end).replace(/\/$/, '') }
+  for (let end = plain.lastIndexOf('/'); end > 0; end = plain.lastIndexOf('/', end - 1)) {
+    const found = table.get(comparable(plain.slice(0, end)))
+    if (found?.protocol === 'a2a') return { ...found, rest: plain.slice(end) }
   }
   return undefined
 }
 
 function comparable(path: string): string {
   return path
+    .replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
     .toLowerCase()
     .replace(/;[^/]*/g, '')
+    .replace(/[\s?#][^/]*$/, '')
     .replace(/\/+$/, '')
 }

@@ -18,6 +18,7 @@ const registry = applyEntities(
     server('one', { protocol: 'mcp', endpoint: '/shared' }),
     server('two', { protocol: 'mcp', endpoint: '/shared' }),
     server('silent', { endpoint: '/plain' }),
+    server('mailer', { protocol: 'mcp', endpoint: '/@mail/v1:mcp' }),
   ],
   [],
 )
@@ -30,6 +31,16 @@ describe('a path that some server takes for the endpoint is the endpoint', () =>
   test.each(['/', '/mc', '/mcpx', '/mcp/tools', '/plain'])('%s is not', (path) => {
     expect(registry.matchServer(path)).toBeUndefined()
   })
+})
+
+test.each([
+  '/%40mail/v1:mcp',
+  '/@mail/v1%3Amcp',
+  '/%40Mail/v1%3amcp/',
+  '/@mail/v1:mcp%3Bx',
+  '/@mail/v1:mcp%20',
+])('an endpoint is the endpoint with escapes too: %s', (path) => {
+  expect(registry.matchServer(path)).toMatchObject({ server: 'mailer', rest: '' })
 })
 
 test('an A2A agent has paths below its endpoint, in the case in which they were sent', () => {
