@@ -42,9 +42,17 @@ export function resolveDelegation(
  * `declared`: a gateway says so. `token`: the issuer does. `registered`: and every step has a grant in force. `proven`: and
  * whoever acts now has shown its key.
  */
-function evidenceOf({ delegation, presenter }: VerifiedIdentity, isRegistered: boolean): ChainEvidence {
+function evidenceOf(identity: VerifiedIdentity, isRegistered: boolean): ChainEvidence {
+  const { delegation } = identity
   if (delegation.chain.length === 0) return 'none'
   if (delegation.source !== 'token') return 'declared'
   if (!isRegistered) return 'token'
-  return presenter === undefined || presenter.proof === 'none' ? 'registered' : 'proven'
+  return hasShownKey(identity) ? 'proven' : 'registered'
+}
+
+/** INVARIANT: a workload that sends the token of another agent shows a key of its own, and nothing about that agent. */
+function hasShownKey({ agent, token, presenter }: VerifiedIdentity): boolean {
+  if (presenter === undefined || presenter.proof === 'none') return false
+  const { workload } = presenter
+  return workload === undefined || workload === agent?.id || token?.boundTo !== undefined
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { createDelegations } from '#delegation/delegations.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
+import type { EpochSeconds } from '#lib/clock.ts'
 import type { ChainEvidence, Presenter, VerifiedIdentity } from '#model/identity.ts'
 import { tenantWith } from '../support/tokens.ts'
 import { NOON } from '../support/world.ts'
@@ -37,3 +38,35 @@ test.each<[ChainEvidence, VerifiedIdentity['delegation']['source'], number, bool
     expect(resolved.delegation.evidence).toBe(evidence)
   },
 )
+
+test.each<[ChainEvidence, string, string | undefined]>([
+  ['registered', 'spiffe://example.org/other', undefined],
+  ['proven', 'spiffe://example.org/other', 'jkt'],
+  ['proven', 'a', undefined],
+])('%s: the token of agent a is sent by the workload %s, and is bound to %s', (evidence, workload, jkt) => {
+  const tenant = tenantWith([], { id: HOME, delegations: createDelegations([grant('user:alice', 'a')], []) })
+  const party = (id: string) => ({ id, provenance: 'verified', properties: {} }) as const
+  const identity: VerifiedIdentity = {
+    tenant: HOME,
+    agent: party('a'),
+    user: party('alice'),
+    subject: undefined,
+    delegation: { source: 'token', chain: [{ issuer: ISSUER, id: 'a' }] },
+    token: tokenOf(jkt),
+    presenter: { proof: 'mtls', thumbprint: 'x', workload },
+  }
+  const findAgent = createFindAgent(tenant, { tenant: () => undefined }, NOON)
+  expect(resolveDelegation(identity, tenant, findAgent, NOON).delegation.evidence).toBe(evidence)
+})
+
+function tokenOf(jkt: string | undefined): VerifiedIdentity['token'] {
+  return {
+    issuer: ISSUER,
+    subject: 'alice',
+    id: 't',
+    expiresAt: 2 as EpochSeconds,
+    issuedAt: 1 as EpochSeconds,
+    scopes: [],
+    ...(jkt !== undefined && { boundTo: { jkt } }),
+  }
+}
