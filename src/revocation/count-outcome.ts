@@ -8,10 +8,13 @@ import type { Breakers } from './breakers.ts'
 const NOT_THE_AGENT =
   /^(?:state|log|internal|revoked|tenant|gateway)\.|^policy\.(?:no_release|engine_error|error)$/
 
+const AGENT = 'Warder::Agent'
+
 /**
  * Counts a judgement for the breaker of its agent.
  *
- * INVARIANT: without a verified identity nobody is counted: whoever only knows an agent's name can't trip its breaker.
+ * INVARIANT: without a verified identity nobody is counted: whoever only knows an agent's name can't trip its breaker. Nor can
+ * another issuer than the one that the agent is registered with, by calling somebody else so.
  */
 export function countOutcome(
   breakers: Breakers | undefined,
@@ -26,6 +29,7 @@ export function countOutcome(
   const agent = identity?.agent ?? identity?.subject
   if (breakers === undefined || agent === undefined || tenant === undefined) return
   if (agent.provenance === 'declared' || NOT_THE_AGENT.test(judgement.reasons[0]?.code ?? '')) return
+  if (identity !== undefined && isNamedByAnother(identity, tenant)) return
   breakers.count({
     tenant: tenant.id,
     agent: 'uid' in agent ? agent.uid.id : agent.id,
@@ -33,4 +37,13 @@ export function countOutcome(
     isDenied: judgement.effect === 'deny',
     now,
   })
+}
+
+function isNamedByAnother(
+  { agent, delegation, token }: VerifiedIdentity,
+  { registry }: TenantState,
+): boolean {
+  const registered = agent && registry.find({ type: AGENT, id: agent.id })?.attrs['issuer']
+  const by = delegation.chain[0]?.issuer ?? token?.issuer
+  return registered !== undefined && by !== undefined && registered !== by
 }

@@ -4,10 +4,11 @@ import type { Judgement } from '#model/answer.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Provenance } from '#model/provenance.ts'
 import type { ReasonCode } from '#model/reasons.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createBreakers, type Trip } from '#revocation/breakers.ts'
 import { countOutcome } from '#revocation/count-outcome.ts'
 import { TENANT, tenantWith } from '../support/tokens.ts'
-import { delegated, NOW } from './subjects.ts'
+import { agent, delegated, NOW } from './subjects.ts'
 
 const RULE = { denyShare: 0.5, minimum: 4, windowSeconds: 60, openSeconds: 30 }
 const BOT = [{ kind: 'agent', id: 'bot' }] as const
@@ -152,5 +153,22 @@ describe('what counts', () => {
     ['policy.no_release', 'verified', false],
   ] as const)('%s of an agent that is %s: opens the breaker: %s', (code, provenance, expected) => {
     expect(counted(code, provenance)).toBe(expected)
+  })
+
+  test.each([
+    ['https://idp.example', true],
+    ['https://weak.example', false],
+  ])('an agent of https://idp.example that %s names: opens its breaker: %s', (issuer, expected) => {
+    const { breakers, isOpen } = breaker()
+    const judgement = { effect: 'deny', reasons: [{ code: 'rpc.unreadable' }] } as unknown as Judgement
+    const identity = delegated({
+      agent: { id: 'bot', provenance: 'verified', properties: {} },
+      delegation: { source: 'token', chain: [{ issuer, id: 'bot' }] },
+    })
+    const bot = agent('bot', { issuer: 'https://idp.example' })
+    const registry = applyEntities(emptyRegistry(), [bot], [])
+    const tenant = tenantWith([], { rules: { breaker: RULE }, registry })
+    for (let i = 0; i < 6; i++) countOutcome(breakers, { judgement, tenant, identity }, NOW)
+    expect(isOpen()).toBe(expected)
   })
 })
