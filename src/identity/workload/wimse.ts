@@ -68,12 +68,14 @@ export async function verifyWimse(
   if (!key.verifies(alg, jws.signingInput, jws.signature)) return refused('the signature of the proof')
   const objection = objectionToProof(jws, token, asked, now)
   if (objection !== undefined) return failed(objection)
-  const { jti, exp } = jws.payload
+  const { jti } = jws.payload
+  const exp = Number(jws.payload['exp'])
   const once: Once = {
     key: hash('sha256', `wpt|${key.thumbprint}|${String(jti)}`, 'hex'),
     question: undefined,
-    issuedAt: now,
-    expiresAt: ((Number(exp) + PROOF_SECONDS_MAX) * 1000) as EpochMilliseconds,
+    // It does not say when it was made: as early as it could have been used, so that a store that has forgotten says so.
+    issuedAt: Math.floor(exp - PROOF_SECONDS_MAX) as EpochSeconds,
+    expiresAt: ((exp + PROOF_SECONDS_MAX) * 1000) as EpochMilliseconds,
   }
   return success({ id, thumbprint: key.thumbprint, once })
 }

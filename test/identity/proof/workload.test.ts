@@ -3,6 +3,7 @@ import { createHash, randomUUID, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { type JWK, SignJWT } from 'jose'
 import { beforeAll, expect, test } from 'vitest'
+import type { Reservation } from '#identity/proof/replay.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { AuthorizationRequest, Proofs } from '#model/request.ts'
@@ -339,8 +340,14 @@ test('certificate and token must name the same workload', async () => {
   expect(await ask({ ...sent(svid.pem), ...pair(wit, proof) })).toMatchObject({ ok: true })
 })
 
-test('a transaction token, which is not verified here, is refused rather than ignored', async () => {
-  expect(await ask({ ...sent(svid.pem), transactionToken: ['x'] })).toMatchObject(
-    denied('credentials.unsupported'),
-  )
+test('a workload proof is no younger than it can be, so that a store that has forgotten says so', async () => {
+  const reserved: Reservation[] = []
+  const verify = verifier({
+    reserve: async (reservation) => {
+      reserved.push(reservation)
+      return 'first'
+    },
+  })
+  expect(await ask(pair(wit, await makeWpt({ exp: second + 60 })), { verify })).toMatchObject({ ok: true })
+  expect(reserved.map(({ issuedAt }) => issuedAt)).toEqual([second + 60 - 300])
 })
