@@ -5,6 +5,7 @@ import { type DetailedCall, fitsDetails } from '#guards/authorization-details.ts
 import { guardPossession } from '#guards/possession.ts'
 import { guardStopped } from '#guards/revoked.ts'
 import { guardScopes } from '#guards/scopes.ts'
+import { guardTransaction } from '#guards/transaction.ts'
 import { mayAssert } from '#identity/assertion.ts'
 import type { FindAgent } from '#model/delegation.ts'
 import type { Gateway } from '#model/gateway.ts'
@@ -41,6 +42,8 @@ export function judgeCall(
   const halted = guardStopped(placesOf(call, tenant), tenant.revocations, request.now)
   if (halted !== undefined) return stopped(halted, tenant, identity)
   const tool = toolIdOf(call, registry)?.id
+  const astray = guardTransaction(identity.transaction, call, tool)
+  if (astray !== undefined) return stopped(astray, tenant, identity)
   const detailed = detailedCall(call, gateway, tool, registry)
   const fits = (details: readonly JsonObject[]) => fitsDetails(details, detailed)
   const delegated = guardDelegation({ identity, tenant, findAgent, tool }, call, fits)

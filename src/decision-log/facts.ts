@@ -130,6 +130,7 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
         bound_to: token.boundTo && jsonObject({ ...token.boundTo }),
       }),
     presenter: identity.presenter && presenterFacts(identity.presenter),
+    transaction: identity.transaction && { id: mask.text(identity.transaction.id) },
   })
 }
 

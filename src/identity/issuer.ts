@@ -72,6 +72,8 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
   const introspection =
     json['introspection'] === undefined ? undefined : readIntrospection(json['introspection'], report)
   const statusLists = readStatusLists(json['status_lists'], report)
+  if (name === 'txn-token' && introspection !== undefined)
+    report('introspection', 'an issuer of transaction tokens is not asked about access tokens')
   if (problems.length > 0 || !issuer || !audience || !keys) return failed(problems)
   return success({
     issuer,

@@ -12,6 +12,8 @@ const KEYCLOAK_TYPES: readonly unknown[] = ['Bearer', 'DPoP']
 
 /** The first rule about the kind of token that `payload` breaks; `typ` is that of the header. */
 export function objectionToKind(payload: JsonObject, issuer: Issuer, typ: string): Stop | undefined {
+  // INVARIANT: whatever such an issuer signs or answers, it is never an access token.
+  if (issuer.profile === 'txn-token') return stop('token.type', 'the issuer makes transaction tokens only')
   const foreign = FOREIGN_CLAIMS.find((name) => Object.hasOwn(payload, name))
   if (foreign !== undefined) return stop('token.type', `\`${foreign}\` marks another kind of token`)
   if (typ !== 'at+jwt' && isForClient(payload, issuer))

@@ -108,6 +108,15 @@ export const PROFILES: Readonly<Record<IssuerProfile, Profile>> = {
     claims: {},
     clientClaims: CLIENTS,
   },
+  // Its audience is the trust domain; src/identity/workload/transaction.ts says what its tokens must be.
+  'txn-token': {
+    algorithms: FAMILY_256,
+    types: ['txntoken+jwt'],
+    required: {},
+    lifetimeSecondsMax: 300,
+    claims: {},
+    clientClaims: [],
+  },
 }
 
 /** The profile of `issuer`. */

@@ -1,6 +1,6 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { Stop, VerifiedIdentity } from '#model/identity.ts'
+import type { Stop, Transaction, VerifiedIdentity } from '#model/identity.ts'
 import { type AuthorizationRequest, type Credential, isJsonDialect } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import { identityFromClaims } from './asserted.ts'
@@ -17,6 +17,7 @@ import { reconcile } from './reconcile.ts'
 import { stop } from './stop.ts'
 import type { TokenCache } from './token-cache.ts'
 import { objectionToAudience, type TokenClaims } from './token-claims.ts'
+import { verifyTransaction } from './workload/transaction.ts'
 import {
   identityOfWorkload,
   proveWorkload,
@@ -84,13 +85,15 @@ async function identityWithoutToken(
   const { request, tenant, named, canAssert } = asked
   const workload = await workloadOf({ ...asked, token: undefined }, parts)
   if (!workload.ok) return workload
+  const transaction = await transactionOf(asked, parts.keys)
+  if (!transaction.ok) return transaction
   if (workload.value === undefined) {
     if (!isJsonDialect(request.dialect) && !canAssert) return failed(stop('credentials.missing'))
-    return identityFromClaims(named, tenant, canAssert)
+    return within(identityFromClaims(named, tenant, canAssert), transaction.value)
   }
   const identity = identityOfWorkload(workload.value, named, tenant, canAssert)
   const used = identity.ok ? await useUp([workload.value.once], parts.proofs, request) : undefined
-  return used === undefined ? identity : failed(used)
+  return used === undefined ? within(identity, transaction.value) : failed(used)
 }
 
 /** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (docs/architecture.md, invariant 7). */
@@ -157,9 +160,26 @@ async function identityFromToken(
   if (!workload.ok) return workload
   const sent = withWorkload(proven, workload.value)
   if (!sent.ok) return sent
+  const transaction = await transactionOf(parts, parts.keys)
+  if (!transaction.ok) return transaction
   // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
   const used = await useUp([once, workload.value?.once], proofs, request)
-  return used === undefined ? sent : failed(used)
+  return used === undefined ? within(sent, transaction.value) : failed(used)
+}
+
+function transactionOf(
+  { request, tenant }: { readonly request: AuthorizationRequest; readonly tenant: TenantState },
+  keys: KeySets,
+): Promise<Result<Transaction | undefined, Stop>> {
+  return verifyTransaction(request.proofs?.transactionToken ?? [], tenant, keys, request.now)
+}
+
+/** The same parties, in a transaction. */
+function within(
+  identity: Result<VerifiedIdentity, Stop>,
+  transaction: Transaction | undefined,
+): Result<VerifiedIdentity, Stop> {
+  return identity.ok && transaction !== undefined ? success({ ...identity.value, transaction }) : identity
 }
 
 /** Without the means to check proofs, a workload that wants to prove itself is refused. */

@@ -77,6 +77,19 @@ export interface Presenter {
 /** How well a delegation chain is proven (docs/identity.md). */
 export type ChainEvidence = 'none' | 'declared' | 'token' | 'registered' | 'proven'
 
+/** What a verified transaction token says about the call: context, never identity, and it can only deny. */
+export interface Transaction {
+  /** `txn`, of which one transaction has one through all its calls. */
+  readonly id: string
+  readonly issuer: string
+  /** Key of the issuer that signed the token. */
+  readonly keyId?: string
+  /** Actors that it names, outermost first. */
+  readonly chain: readonly Actor[]
+  /** `tctx`: what the transaction was started for; empty without one. Values may be sensitive. */
+  readonly context: JsonObject
+}
+
 /** Who is asking, after verification. */
 export interface VerifiedIdentity {
   readonly tenant: TenantId
@@ -103,6 +116,8 @@ export interface VerifiedIdentity {
   readonly token: VerifiedToken | undefined
   /** Undefined: whoever holds the token can present it. */
   readonly presenter?: Presenter | undefined
+  /** Undefined: the call came with no transaction token. */
+  readonly transaction?: Transaction | undefined
   /** For the answer's headers: the nonce of the next proof. */
   readonly nonce?: string | undefined
 }

@@ -18,6 +18,7 @@ export type IssuerProfile =
   | 'entra'
   | 'spiffe'
   | 'legacy'
+  | 'txn-token'
 
 /** JSON type of a required claim; `strings`: a non-empty list of strings. A `string` must not be empty. */
 export type ClaimType = 'string' | 'number' | 'boolean' | 'strings' | 'object'

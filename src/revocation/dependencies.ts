@@ -22,6 +22,7 @@ export function dependenciesOf(
   const found = new Found()
   addToken(found, identity.token)
   addProof(found, identity)
+  addTransaction(found, identity, tenant)
   addParties(found, identity, tenant)
   addGrants(found, identity, request, tenant)
   if (request.session !== undefined) found.add('session', `|${request.session.id}`)
@@ -83,6 +84,14 @@ function addProof(found: Found, { presenter }: VerifiedIdentity): void {
   if (thumbprint !== undefined) addCertificate(found, thumbprint)
   if (certificate !== undefined) found.add('certificate', `${certificate.issuer}|${certificate.serial}`)
   for (const id of [certificate?.spiffeId, workload]) if (id !== undefined) found.add('client', id)
+}
+
+function addTransaction(found: Found, { transaction }: VerifiedIdentity, tenant: TenantState): void {
+  if (transaction === undefined) return
+  const { issuer, keyId, chain } = transaction
+  found.add('issuer', issuer)
+  if (keyId !== undefined) found.add('key', `${issuer}|${keyId}`)
+  for (const { id } of chain) addAgent(found, id, tenant)
 }
 
 function addCertificate(found: Found, thumbprint: string): void {

@@ -48,8 +48,6 @@ export async function proveWorkload(
 ): Promise<Result<Workload | undefined, Stop>> {
   const { proofs, now } = request
   if (proofs === undefined) return success(undefined)
-  if (proofs.transactionToken.length > 0)
-    return failed(stop('credentials.unsupported', 'transaction tokens are not verified here'))
   const [passed] = proofs.certificates
   const certificate = passed && readCertificate(passed, now)
   if (certificate?.ok === false) return certificate
