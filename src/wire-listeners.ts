@@ -149,7 +149,7 @@ function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
 function adminParts(
   config: Config,
   logger: Logger,
-  { feed, log, engine, store, db, share }: Parts & { readonly share: Share },
+  { decider, feed, log, engine, store, db, share }: Parts & { readonly share: Share },
   fronts: () => Fronts | undefined,
 ): Omit<AdminListenerParts, 'metrics'> {
   const ready = (): Readiness =>
@@ -158,6 +158,7 @@ function adminParts(
     readiness: ready,
     store,
     log: createQueryLog(db),
+    explain: { decider, clock: systemClock },
     installationSecret: () => installationSecret(config.dataDirectory),
     onUnauthenticated: (count) => logger.warn({ count }, 'admin calls without a valid token'),
     onFault: (error) => logger.error({ fault: faultText(error) }, 'an admin call ended in a fault'),

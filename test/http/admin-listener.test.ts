@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createAdminListener } from '#http/admin-listener.ts'
 import { createQueryLog } from '#store/decisions.ts'
+import { fakeDecider, frozenClock } from '../support/fake-decider.ts'
 import { request } from '../support/raw-http.ts'
 import { openScene, type Scene } from './admin/scene.ts'
 
@@ -19,6 +20,7 @@ function parts() {
     status: () => ({ version: '0.1.0' }),
     store: scene.store,
     log: createQueryLog(scene.database),
+    explain: { decider: fakeDecider(), clock: frozenClock },
     installationSecret: () => Promise.resolve(new Uint8Array(32).fill(7)),
     onUnauthenticated: (_count: number) => undefined,
     onFault: () => undefined,

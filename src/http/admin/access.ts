@@ -47,6 +47,7 @@ export const ACCESS = {
   'POST /v1/tenants/{tenant}/rollback': { role: 'approver' },
   'GET /v1/tenants/{tenant}/decisions': { role: 'viewer' },
   'GET /v1/tenants/{tenant}/decisions/{id}': { role: 'viewer' },
+  'POST /v1/tenants/{tenant}/explain': { role: 'author' },
   'GET /v1/tenants/{tenant}/revocations': { role: 'viewer' },
   'POST /v1/tenants/{tenant}/revocations': { role: 'operator' },
   'DELETE /v1/tenants/{tenant}/revocations/{id}': { role: 'operator' },

@@ -7,6 +7,7 @@ import { auditRoutes } from './audit.ts'
 import { type AdminEnv, authenticate } from './call.ts'
 import { decisionRoutes } from './decisions.ts'
 import { entityRoutes } from './entities.ts'
+import { type ExplainParts, explainRoutes } from './explain.ts'
 import { federationRoutes } from './federations.ts'
 import { gatewayRoutes } from './gateways.ts'
 import { grantRoutes } from './grants.ts'
@@ -23,6 +24,7 @@ import { tokenRoutes } from './tokens.ts'
 export interface AdminApiParts {
   readonly store: AdminStore
   readonly log: QueryLog
+  readonly explain: ExplainParts
   /** What the keys of tenants are made from. */
   readonly installationSecret: () => Promise<Uint8Array>
   /** What `/v1/status` tells an administrator. */
@@ -62,6 +64,7 @@ export function createAdminApi(parts: AdminApiParts): OpenAPIHono<AdminEnv> {
   releaseRoutes(app, at)
   revocationRoutes(app, at)
   decisionRoutes(app, at, log)
+  explainRoutes(app, at, parts.explain)
   tokenRoutes(app, at)
   auditRoutes(app, at)
   return app

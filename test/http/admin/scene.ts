@@ -1,11 +1,13 @@
 import { hashKey, newAdminToken } from '#admin/keys.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import { ADMIN_ROLES, type AdminRole } from '#admin/roles.ts'
+import type { LogEntry } from '#decision-log/entry.ts'
 import { adminRoutes } from '#http/admin-listener.ts'
 import type { TenantId } from '#model/ids.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts'
+import { createWorld, NOON, policyFile, type World } from '../../support/world.ts'
 
 /** An answer with its parsed body. */
 export interface Answer {
@@ -27,6 +29,8 @@ export interface Scene {
   readonly unauthenticated: () => number
   readonly faults: unknown[]
   call(method: string, path: string, token?: string, body?: unknown, headers?: object): Promise<Answer>
+  /** What was decided for explanations, in memory. */
+  readonly explained: readonly LogEntry[]
   close(): Promise<void>
 }
 
@@ -35,6 +39,7 @@ export async function openScene(): Promise<Scene> {
   const database = await openTestDatabase()
   const store = createAdminStore(database)
   for (const tenant of ['acme', 'globex']) await store.addTenant(tenant as TenantId)
+  const { decider, rows } = await acmeWorld()
   let unauthenticated = 0
   const faults: unknown[] = []
   const app = adminRoutes({
@@ -43,6 +48,7 @@ export async function openScene(): Promise<Scene> {
     status: () => ({ version: '0.1.0' }),
     store,
     log: createQueryLog(database),
+    explain: { decider, clock: () => NOON },
     installationSecret: () => Promise.resolve(new Uint8Array(32).fill(7)),
     onUnauthenticated: () => unauthenticated++,
     onFault: (error) => faults.push(error),
@@ -54,6 +60,7 @@ export async function openScene(): Promise<Scene> {
     acme: await tokensFor(store, 'acme', ['acme' as TenantId]),
     unauthenticated: () => unauthenticated,
     faults,
+    explained: rows,
     async call(method, path, token, body, headers = {}) {
       const answer = await app.request(path, {
         method,
@@ -75,6 +82,18 @@ export async function openScene(): Promise<Scene> {
     },
     close: () => database.close(),
   }
+}
+
+const POLICIES = `@id("agents") permit (principal is Warder::Agent, action, resource)
+when { context.risk.score < 50 };
+@id("users") permit (principal is Warder::User, action, resource);`
+
+/** The decision path with one agent, `bot`. */
+async function acmeWorld(): Promise<World> {
+  const tenant = { __entity: { type: 'Warder::Tenant', id: 'acme' } }
+  const attrs = { tenant, status: 'active', environment: 'any' }
+  const bot = { uid: { type: 'Warder::Agent', id: 'bot' }, attrs, tags: {}, parents: [] }
+  return await createWorld('acme', { policies: [policyFile(POLICIES)], entities: [bot] })
 }
 
 async function tokensFor(
