@@ -38,6 +38,12 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map([
 ])
 
 /**
+ * INVARIANT: an event that lifts something acts only while it is remembered whether it came before (store/sweep.ts forgets after
+ * 90 days), or whoever kept an old one could undo what was disabled later. What revokes may act again.
+ */
+const ENABLE_AGE_SECONDS_MAX = 30 * 86_400
+
+/**
  * What `event` does in the tenant of `stream`. An epoch lies at the event's own time, never in the future: whoever logs in
  * again afterwards is good again.
  */
@@ -54,6 +60,7 @@ export function effectsOf(
     return success([{ do: 'status', status: String(event.payload['status']).slice(0, 32) }])
   const action = ACTIONS.get(event.type)
   if (action === undefined || !applies(action, event.payload)) return success([])
+  if (action === 'enable' && event.issuedAt < toSeconds(now) - ENABLE_AGE_SECONDS_MAX) return success([])
   const subject = readSubject(event.subject, stream)
   if (!subject.ok) return subject
   const { targets, isWide } = subject.value

@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from './database.ts'
 import { type MaintenanceReport, maintainLog } from './log-maintenance.ts'
+import { type Swept, sweep } from './sweep.ts'
+
+/** What one round did to the log and to what else only grows. */
+export type KeeperReport = MaintenanceReport & { readonly swept: Swept }
 
 /** Maintenance that goes on until it is closed. */
 export interface LogKeeper {
@@ -12,13 +16,13 @@ const CLOSE_MILLISECONDS = 3_000
 const FIRST_MILLISECONDS_MAX = 10_000
 
 /**
- * Maintains the log soon after the start and then every hour, each time at a random moment near it, so that many servers
+ * Maintains the log, and removes what else only grows, soon after the start and then every hour, each time at a random moment near it, so that many servers
  * on one database do not ask together. A fault is reported and the next round tries again.
  */
 export function keepLog(
   db: Database,
   on: {
-    readonly report: (report: MaintenanceReport) => void
+    readonly report: (report: KeeperReport) => void
     readonly fault: (error: unknown) => void
     /** The first round comes within this time. Default 10,000. */
     readonly firstMilliseconds?: number
@@ -30,7 +34,7 @@ export function keepLog(
   const round = async (): Promise<void> => {
     try {
       const report = await maintainLog(db, { signal: closing.signal })
-      if (report.ran) on.report(report)
+      if (report.ran) on.report({ ...report, swept: await sweep(db, closing.signal) })
     } catch (error) {
       if (!closing.signal.aborted) on.fault(error)
     }

@@ -7,8 +7,8 @@ import type { Transaction } from './connections.ts'
 import type { Database } from './database.ts'
 
 const LEASE_SECONDS = 30
-/** With pauses of up to an hour each, about a day. */
-const ATTEMPTS_MAX = 34
+/** After so many an event is given up; with pauses of up to an hour each, about a day. */
+export const ATTEMPTS_MAX = 34
 
 /**
  * Puts what receivers are to be told beside the revocation, in its transaction: neither is lost without the other. What came
@@ -16,7 +16,13 @@ const ATTEMPTS_MAX = 34
  */
 export async function enqueue(
   transaction: Transaction,
-  { tenant, kind, id, source, version }: RevocationListing,
+  {
+    tenant,
+    kind,
+    id,
+    source,
+    version,
+  }: Pick<RevocationListing, 'tenant' | 'kind' | 'id' | 'source' | 'version'>,
 ): Promise<void> {
   const now = Math.floor(Date.now() / 1000) as EpochSeconds
   const caep = source === 'signal' ? undefined : caepEvent({ kind, id }, now)

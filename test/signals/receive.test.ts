@@ -140,6 +140,23 @@ describe('each event does what the table says:', () => {
   })
 })
 
+describe('the age of an event', () => {
+  test.each([
+    [30 * 86_400, 1],
+    [30 * 86_400 + 1, 0],
+  ])('risc:account-enabled that is %i s old has %i effects', async (age, count) => {
+    const claims = setClaims('risc:account-enabled', ALICE, {}, { iat: SECOND - age })
+    const { stored } = await push(await signSet(key, claims))
+    expect(stored[0]?.effects).toHaveLength(count)
+  })
+
+  test('risc:account-disabled of any age disables', async () => {
+    const claims = setClaims('risc:account-disabled', ALICE, {}, { iat: SECOND - 400 * 86_400 })
+    const { stored } = await push(await signSet(key, claims))
+    expect(stored[0]?.effects).toHaveLength(1)
+  })
+})
+
 describe('subjects', () => {
   test('an email is whoever is asserted by it, and who has it at the issuer', async () => {
     expect(await effects('risc:account-disabled', { format: 'email', email: 'a@x.example' })).toEqual([
