@@ -8,6 +8,7 @@ import { changeTenant } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
 import { type EntityRow, retiredAmong, toEntity, writeEntity } from './entities.ts'
 import { endGrants } from './grants.ts'
+import { enqueue } from './outbox.ts'
 import { insertRevocation } from './revocations.ts'
 import { instantText, limitOf } from './rows.ts'
 
@@ -40,6 +41,9 @@ export async function changeAgent(
       await endGrants(transaction, writer, { tenant, reason, version }, { agent })
       const revocation = { tenant, kind: 'agent', id: agent, mode: 'deny', source: 'admin', reason } as const
       await insertRevocation(transaction, writer, revocation, version)
+    } else if (after.attrs['status'] === 'suspended' && entity?.attrs['status'] !== 'suspended') {
+      // A suspension is no revocation, but receivers that keep answers or sessions must end them all the same.
+      await enqueue(transaction, { tenant, kind: 'agent', id: agent, source: 'admin', version })
     }
     const [before, now] = [entity && { ...entity.attrs }, { ...after.attrs, reason }]
     await writer.record(transaction, { tenant, target: `agent ${agent}`, before: before ?? null, after: now })

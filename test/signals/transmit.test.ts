@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { addAgent, stepAgent } from '#admin/agents.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { verifySet } from '#identity/set.ts'
@@ -117,6 +119,29 @@ test('a subject that is revoked here is told as CAEP session-revoked, signed, wi
   })
   expect(Buffer.from(received[0]?.body.split('.')[1] ?? '', 'base64url').toString()).not.toContain('why')
   expect(await deliver()).toBe(0)
+})
+
+test('an agent that is suspended or retired is told to other systems as a revoked one is, to gateways by its hash', async () => {
+  const now = systemClock()
+  for (const kind of ['caep', 'webhook'] as const) {
+    const { tenant, store } = await withReceiver(kind)
+    const about = { tenant, agent: 'bot', reason: 'incident 12' }
+    await addAgent(store, { ...about, owner: 'alice' }, now)
+    const told: number[] = []
+    for (const action of ['activate', 'suspend', 'resume', 'suspend', 'retire'] as const) {
+      expect(await stepAgent(store, action, about, now)).toMatchObject({ ok: true })
+      told.push(await deliver())
+    }
+    expect(told).toEqual([0, 1, 0, 1, 1])
+  }
+  const revoked = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
+  for (const at of [0, 1, 2])
+    expect(await verified(at)).toMatchObject({ type: revoked, subject: { format: 'opaque', id: 'bot' } })
+  for (const at of [3, 4, 5])
+    expect(await verified(at)).toMatchObject({
+      type: 'urn:warder:event:revoked',
+      payload: { kind: 'agent', id: hash('sha256', 'agent:bot') },
+    })
 })
 
 test('a gateway is told of every revocation, by the hash that the stream has', async () => {
