@@ -1,6 +1,6 @@
 import { type EpochSeconds, toSeconds } from '#lib/clock.ts'
 import type { VerifiedToken } from '#model/identity.ts'
-import type { Release, SchemaAttributes } from '#model/release.ts'
+import type { ReadNode, Release, SchemaAttributes } from '#model/release.ts'
 import type { EntityUid, JsonObject, Value, ValueRecord } from '#model/value.ts'
 import type { PartyQuery, PolicyInput } from './asked.ts'
 import type { EntityFactsView } from './entity-facts.ts'
@@ -87,20 +87,25 @@ export function readsClaims(
   return readsContext(release, view, queries, (name) => name === 'claimed' || !PDP_ATTRIBUTES.has(name))
 }
 
-/** Whether any matching policy can read the arguments of the call. */
+/** Whether any matching policy can read arguments of the call beside those that are `known`. */
 export function readsArguments(
   release: Release,
   view: EntityFactsView,
   queries: readonly PartyQuery[],
+  known: JsonObject,
 ): boolean {
-  return readsContext(release, view, queries, (name) => name === 'input')
+  const isKnown = ({ whole, attrs }: ReadNode): boolean => {
+    const names = Object.keys(attrs)
+    return !whole && names.length > 0 && names.every((name) => Object.hasOwn(known, name))
+  }
+  return readsContext(release, view, queries, (name, node) => name === 'input' && !isKnown(node))
 }
 
 function readsContext(
   release: Release,
   view: EntityFactsView,
   queries: readonly PartyQuery[],
-  isMeant: (attribute: string) => boolean,
+  isMeant: (attribute: string, node: ReadNode) => boolean,
 ): boolean {
   return queries.some(({ query }) => {
     const ordinals = release.matching({
@@ -113,7 +118,11 @@ function readsContext(
     })
     return ordinals.some((ordinal) => {
       const { all, context } = release.policy(ordinal).reads
-      return all || context?.whole === true || Object.keys(context?.attrs ?? {}).some(isMeant)
+      return (
+        all ||
+        context?.whole === true ||
+        Object.entries(context?.attrs ?? {}).some(([name, node]) => isMeant(name, node))
+      )
     })
   })
 }

@@ -1,6 +1,7 @@
 import type { Party } from '#model/identity.ts'
 import type { Provenance } from '#model/provenance.ts'
 import type { SchemaModel } from '#model/release.ts'
+import { type AuthorizationRequest, isJsonDialect } from '#model/request.ts'
 import { type EntityUid, type JsonObject, uidKey } from '#model/value.ts'
 import { type Asked, notAsked, type PartyQuery, type PolicyInput } from './asked.ts'
 import { EntityFactsView } from './entity-facts.ts'
@@ -73,7 +74,7 @@ function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: To
   }
   const plain = queries(false)
   // INVARIANT: a policy that reads arguments never decides without them; a forbid that tests for one would not fire.
-  if (input.request.argumentsUnknown === true && readsArguments(release, view, plain))
+  if (areArgumentsUnknown(input.request) && readsArguments(release, view, plain, tool.parameters))
     return notAsked({ code: 'mcp.body_needed' })
   return {
     ok: true,
@@ -84,6 +85,11 @@ function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: To
     views: [view],
     provenance: provenanceOf(input, toolUid, sensitivity.provenance),
   }
+}
+
+/** Of a call through headers nobody has read query and body, unless it was a message of a protocol. */
+function areArgumentsUnknown({ argumentsUnknown, arguments: given, dialect }: AuthorizationRequest): boolean {
+  return argumentsUnknown === true || (given === undefined && !isJsonDialect(dialect))
 }
 
 function provenanceOf(
