@@ -85,7 +85,7 @@ export async function wireDecider(
     clock: systemClock,
     onFault: (about, fault) => faults.report({ message: 'a status list could not be fetched', about, fault }),
   })
-  const refreshing = setInterval(() => statuses.refresh(), STATUS_MILLISECONDS).unref()
+  const refreshing = setInterval(() => void statuses.refresh(), STATUS_MILLISECONDS).unref()
   const proofStep = createProofStep({
     replay: proofs,
     nonceSecret: proofs.nonceSecret,

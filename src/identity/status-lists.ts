@@ -9,8 +9,11 @@ import { STATUS_LIST_BYTES_MAX, type StatusList, verifyStatusList } from './stat
 
 /** Status lists in memory, fetched in the background. */
 export interface StatusLists extends TokenStatuses {
-  /** Fetches what is due and was asked about lately; the caller calls it every few seconds. */
-  refresh(): void
+  /**
+   * Fetches what is due and was asked about lately, and waits for all fetches that are under way; the caller calls it every few
+   * seconds. Never rejects.
+   */
+  refresh(): Promise<void>
   /** Stops fetches that are under way. */
   close(): void
 }
@@ -27,7 +30,7 @@ interface Slot {
   dueAt: number
   endsAt: number
   failures: number
-  isUnderWay: boolean
+  underWay: Promise<void> | undefined
 }
 
 const LISTS_PER_TENANT_MAX = 64
@@ -72,7 +75,6 @@ export function createStatusLists(parts: {
 
   async function fetchList(slot: Slot): Promise<void> {
     const { uri, issuer, tenant } = slot
-    slot.isUnderWay = true
     try {
       const answer = await parts.send({
         url: uri,
@@ -92,14 +94,15 @@ export function createStatusLists(parts: {
       slot.dueAt = parts.clock() + Math.min(wait, BACK_OFF_MILLISECONDS.max)
       if (!closing.signal.aborted)
         parts.onFault(uri, fault instanceof Error ? fault.message : 'unknown fault')
-    } finally {
-      slot.isUnderWay = false
     }
   }
 
   function fetchIfDue(slot: Slot): void {
-    const isDue = !slot.isUnderWay && parts.clock() >= slot.dueAt && !closing.signal.aborted
-    if (isDue) void fetchList(slot)
+    const isDue = parts.clock() >= slot.dueAt && !closing.signal.aborted
+    if (!isDue) return
+    slot.underWay ??= fetchList(slot).finally(() => {
+      slot.underWay = undefined
+    })
   }
 
   return {
@@ -112,10 +115,11 @@ export function createStatusLists(parts: {
       fetchIfDue(slot)
       return slot.list === undefined || now >= slot.endsAt ? 'unknown' : slot.list.statusAt(status.index)
     },
-    refresh() {
+    async refresh() {
       const now = parts.clock()
-      for (const slots of tenants.values())
-        for (const slot of slots.values()) if (now - slot.askedAt < IDLE_MILLISECONDS) fetchIfDue(slot)
+      const slots = [...tenants.values()].flatMap((each) => [...each.values()])
+      for (const slot of slots) if (now - slot.askedAt < IDLE_MILLISECONDS) fetchIfDue(slot)
+      await Promise.all(slots.map(({ underWay }) => underWay))
     },
     close() {
       closing.abort()
@@ -130,7 +134,7 @@ function newSlot(about: Pick<Slot, 'tenant' | 'issuer' | 'uri' | 'trust'>): Slot
     dueAt: 0,
     endsAt: 0,
     failures: 0,
-    isUnderWay: false,
+    underWay: undefined,
   }
 }
 

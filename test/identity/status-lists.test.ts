@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
 import { SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -82,7 +83,7 @@ function world(answer: () => Promise<string>, more: Partial<Issuer> = {}) {
   /** Asks, lets the fetch end, and asks again. */
   const settled = async (token = tokenAt(0), tenant = state()) => {
     ask(token, tenant)
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await lists.refresh()
     return ask(token, tenant)
   }
   return { asked, faults, time, lists, ask, settled, state, clock }
@@ -116,6 +117,18 @@ describe('a status lies where the specification puts it:', () => {
     const list = await signList({ status_list: listOf(bits, bytes) })
     expect(await world(async () => list).settled(tokenAt(index))).toBe(expected)
   })
+})
+
+test('a list that does not compress is read up to the size of an answer', async () => {
+  const bytes = randomBytes(580_000)
+  bytes[579_999] = 2
+  const list = await signList({
+    status_list: { bits: 8, lst: deflateSync(bytes).toString('base64url') },
+  })
+  expect(list.length).toBeGreaterThan(1_000_000)
+  const { settled, faults } = world(async () => list)
+  expect(await settled(tokenAt(579_999))).toBe('suspended')
+  expect(faults).toEqual([])
 })
 
 describe('a list is not believed', () => {
@@ -239,7 +252,7 @@ test.each([
     const { settled, time, lists, asked } = world(() => signList({ ttl }))
     await settled()
     time.seconds += seconds
-    lists.refresh()
+    await lists.refresh()
     expect(asked).toHaveLength(times)
   },
 )
