@@ -48,7 +48,9 @@ export function proofsOf(
     workloadToken: headers.get('workload-identity-token') ?? NONE,
     workloadProof: headers.get('workload-proof-token') ?? NONE,
     transactionToken: headers.get('txn-token') ?? NONE,
-    ...(headers.has('signature-input') && { signedHeaders: pairsOf(rawHeaders) }),
+    ...((headers.has('signature-input') || headers.has('signature')) && {
+      signedHeaders: pairsOf(rawHeaders),
+    }),
   })
 }
 

@@ -22,6 +22,7 @@ import {
 } from './issuer-fields.ts'
 import { normalizeType } from './jwt-format.ts'
 import { ALGORITHMS, parseKeySet } from './key-set.ts'
+import { makesAccessTokens } from './profile-rules.ts'
 import { PROFILES, type Profile } from './profiles.ts'
 import { spiffeDomainOf } from './spiffe-id.ts'
 
@@ -72,8 +73,8 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
   const introspection =
     json['introspection'] === undefined ? undefined : readIntrospection(json['introspection'], report)
   const statusLists = readStatusLists(json['status_lists'], report)
-  if (name === 'txn-token' && introspection !== undefined)
-    report('introspection', 'an issuer of transaction tokens is not asked about access tokens')
+  if (!makesAccessTokens({ profile: name }) && introspection !== undefined)
+    report('introspection', 'this profile makes no access tokens to ask about')
   if (problems.length > 0 || !issuer || !audience || !keys) return failed(problems)
   return success({
     issuer,

@@ -13,12 +13,17 @@ const KEYCLOAK_TYPES: readonly unknown[] = ['Bearer', 'DPoP']
 /** The first rule about the kind of token that `payload` breaks; `typ` is that of the header. */
 export function objectionToKind(payload: JsonObject, issuer: Issuer, typ: string): Stop | undefined {
   // INVARIANT: whatever such an issuer signs or answers, it is never an access token.
-  if (issuer.profile === 'txn-token') return stop('token.type', 'the issuer makes transaction tokens only')
+  if (!makesAccessTokens(issuer)) return stop('token.type', 'the issuer makes no access tokens')
   const foreign = FOREIGN_CLAIMS.find((name) => Object.hasOwn(payload, name))
   if (foreign !== undefined) return stop('token.type', `\`${foreign}\` marks another kind of token`)
   if (typ !== 'at+jwt' && isForClient(payload, issuer))
     return stop('token.type', 'the audience is the client: an ID token')
   return objectionOfProfile(payload, issuer)
+}
+
+/** Whether tokens of this issuer can be access tokens at all. */
+export function makesAccessTokens({ profile }: Pick<Issuer, 'profile'>): boolean {
+  return profile !== 'txn-token' && profile !== 'http-signature'
 }
 
 function objectionOfProfile(payload: JsonObject, issuer: Issuer): Stop | undefined {

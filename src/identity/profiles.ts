@@ -108,6 +108,15 @@ export const PROFILES: Readonly<Record<IssuerProfile, Profile>> = {
     claims: {},
     clientClaims: CLIENTS,
   },
+  // Keys of agents that sign requests; its audience is the tags that they sign for. It makes no tokens.
+  'http-signature': {
+    algorithms: ['ES256', 'ES384', 'PS512', 'EdDSA', 'Ed25519'],
+    types: [],
+    required: {},
+    lifetimeSecondsMax: 300,
+    claims: {},
+    clientClaims: [],
+  },
   // Its audience is the trust domain; src/identity/workload/transaction.ts says what its tokens must be.
   'txn-token': {
     algorithms: FAMILY_256,

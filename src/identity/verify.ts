@@ -11,6 +11,7 @@ import type { Introspect } from './introspect.ts'
 import { createVerifyToken, type VerifyToken } from './jwt.ts'
 import type { KeySets } from './key-sets.ts'
 import { type NamedParties, readNamedParties } from './named.ts'
+import { type SignatureAsked, type Signer, verifyMessageSignature } from './proof/message-signature.ts'
 import { type Once, objectionToSource, type Possession, type PossessionAsked } from './proof/possession.ts'
 import type { ProofStep } from './proof/proof-step.ts'
 import { reconcile } from './reconcile.ts'
@@ -87,13 +88,18 @@ async function identityWithoutToken(
   if (!workload.ok) return workload
   const transaction = await transactionOf(asked, parts.keys)
   if (!transaction.ok) return transaction
+  const signer = await signerOf(asked, parts)
+  if (!signer.ok) return signer
   if (workload.value === undefined) {
     if (!isJsonDialect(request.dialect) && !canAssert) return failed(stop('credentials.missing'))
-    return within(identityFromClaims(named, tenant, canAssert), transaction.value)
   }
-  const identity = identityOfWorkload(workload.value, named, tenant, canAssert)
-  const used = identity.ok ? await useUp([workload.value.once], parts.proofs, request) : undefined
-  return used === undefined ? within(identity, transaction.value) : failed(used)
+  const identity =
+    workload.value === undefined
+      ? identityFromClaims(named, tenant, canAssert)
+      : identityOfWorkload(workload.value, named, tenant, canAssert)
+  const onces = [workload.value?.once, signer.value?.once]
+  const used = identity.ok ? await useUp(onces, parts.proofs, request) : undefined
+  return used === undefined ? within(identity, transaction.value, signer.value) : failed(used)
 }
 
 /** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (docs/architecture.md, invariant 7). */
@@ -143,7 +149,10 @@ async function identityFromToken(
   const objection = objectionToUse(verified.value, gateway)
   if (objection !== undefined) return failed(objection)
   const { boundTo } = verified.value
-  const possession = prove(proofs, { request, gateway, tenant, credential, boundTo })
+  const signer = await signerOf(parts, parts)
+  if (!signer.ok) return signer
+  const signedBy = signer.value?.thumbprint
+  const possession = prove(proofs, { request, gateway, tenant, credential, boundTo, signedBy })
   if (!possession.ok) return possession
   const parties = mapClaims(verified.value, tenant)
   if (!parties.ok) return parties
@@ -163,8 +172,8 @@ async function identityFromToken(
   const transaction = await transactionOf(parts, parts.keys)
   if (!transaction.ok) return transaction
   // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
-  const used = await useUp([once, workload.value?.once], proofs, request)
-  return used === undefined ? within(sent, transaction.value) : failed(used)
+  const used = await useUp([once, workload.value?.once, signer.value?.once], proofs, request)
+  return used === undefined ? within(sent, transaction.value, signer.value) : failed(used)
 }
 
 function transactionOf(
@@ -174,12 +183,29 @@ function transactionOf(
   return verifyTransaction(request.proofs?.transactionToken ?? [], tenant, keys, request.now)
 }
 
-/** The same parties, in a transaction. */
+/** Without the means to check proofs, the call is refused as one with a workload. */
+async function signerOf(
+  asked: SignatureAsked,
+  { proofs, keys }: { readonly proofs?: ProofStep | undefined; readonly keys: KeySets },
+): Promise<Result<Signer | undefined, Stop>> {
+  return proofs === undefined
+    ? success(undefined)
+    : await verifyMessageSignature(asked, keys, proofs.publicKeys)
+}
+
+/** The same parties, in a transaction, with the key that signed the call: unless their token is bound to it, it proves nothing. */
 function within(
   identity: Result<VerifiedIdentity, Stop>,
   transaction: Transaction | undefined,
+  signer: Signer | undefined,
 ): Result<VerifiedIdentity, Stop> {
-  return identity.ok && transaction !== undefined ? success({ ...identity.value, transaction }) : identity
+  if (!identity.ok) return identity
+  const { presenter = signer && { proof: 'none', thumbprint: signer.thumbprint } } = identity.value
+  return success({
+    ...identity.value,
+    ...(transaction !== undefined && { transaction }),
+    ...(presenter !== undefined && { presenter }),
+  })
 }
 
 /** Without the means to check proofs, a workload that wants to prove itself is refused. */

@@ -19,6 +19,7 @@ export type IssuerProfile =
   | 'spiffe'
   | 'legacy'
   | 'txn-token'
+  | 'http-signature'
 
 /** JSON type of a required claim; `strings`: a non-empty list of strings. A `string` must not be empty. */
 export type ClaimType = 'string' | 'number' | 'boolean' | 'strings' | 'object'

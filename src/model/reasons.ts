@@ -73,6 +73,7 @@ export const REASONS = {
   'pop.certificate_source': 'a client certificate came in a way that this gateway does not pass them on',
   'workload.untrusted': 'the workload is not proven to be of a trust domain that this tenant has registered',
   'workload.proof': 'the workload token and its proof do not hold for this call',
+  'signature.invalid': 'the signature of the call does not hold',
   'txn.invalid': 'the transaction token is not valid here',
   'txn.mismatch': 'the call is not the one that its transaction was started for',
   'pop.token_not_bound': 'this call needs a token that is bound to a key',

@@ -22,6 +22,8 @@ export interface PossessionAsked {
   readonly tenant: TenantState
   readonly credential: Credential
   readonly boundTo: VerifiedToken['boundTo']
+  /** Thumbprint of the key that signed the call; undefined where nobody did. */
+  readonly signedBy?: string | undefined
 }
 
 /** A proof to be used once, taken when everything else holds. */
@@ -71,6 +73,12 @@ export function provePossession(asked: PossessionAsked, parts: PossessionParts):
   }
   const presenter = presenterOf(certificate.value, boundTo?.x5t !== undefined)
   if (boundTo?.jkt === undefined) return success({ presenter, nonce, once: undefined })
+  if (isSigned(asked, boundTo.jkt, nonce))
+    return success({
+      presenter: { ...presenter, proof: 'http-signature', thumbprint: boundTo.jkt },
+      nonce,
+      once: undefined,
+    })
   const proof = proofOf(asked, boundTo.jkt, nonce, parts)
   if (!proof.ok) return proof
   const { thumbprint } = proof.value
@@ -152,6 +160,20 @@ function proofOf(
   if (isFresh) return proof
   const challenge = fresh ?? nonces.issue(tenant.id, request.now)
   return failed(dpopStop(stop('pop.nonce'), 'use_dpop_nonce', challenge))
+}
+
+/**
+ * Whether the call's own signature takes the place of a DPoP proof.
+ *
+ * INVARIANT: not where a nonce of ours is demanded, which a signature does not carry, nor for what came as a DPoP token.
+ */
+function isSigned(
+  { request, credential, signedBy }: PossessionAsked,
+  jkt: string,
+  nonce: string | undefined,
+): boolean {
+  const hasProof = (request.proofs?.dpop ?? []).length > 0
+  return signedBy === jkt && credential.scheme === 'bearer' && !hasProof && nonce === undefined
 }
 
 function nonceOf(
