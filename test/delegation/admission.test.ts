@@ -4,6 +4,7 @@ import { native } from '#gateways/native.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { JsonObject } from '#model/value.ts'
 import { jsonWire } from '../support/wire.ts'
+import { NOON } from '../support/world.ts'
 import { act, askWire, codeOf, type Scene, TOOL, tokenOf, worldOf } from './scene.ts'
 
 const ID = 'spiffe://example.org/agents/run-7'
@@ -77,4 +78,23 @@ test('whom only a gateway names is not registered', async () => {
 
 test('an id that was used is told from a blueprint that is full in the row only', async () => {
   expect((await ask([blueprint({ admitIds: [ID] })], [ID], 'used')).code).toBe('agent.limit')
+})
+
+test('an explanation for an operator registers nobody', async () => {
+  const asked: Admission[] = []
+  const world = await worldOf(
+    { more: [blueprint({ admitIds: [ID] })] } satisfies Scene,
+    async (_, admission) => {
+      asked.push(admission)
+      return 'full'
+    },
+  )
+  const body = { tool: TOOL, credentials: { access_token: await tokenOf({ act: act(ID) ?? null }) } }
+  const read = native.read(jsonWire('/v1/decide', body), world.gateway, NOON)
+  const [request] = read.ok ? read.value.requests : []
+  if (request === undefined) throw new Error('nothing was read')
+  const explained = await world.decider.decide({ ...request, explain: 'operator' }, world.gateway)
+  expect([explained.reasons[0]?.code, asked]).toEqual(['agent.unknown', []])
+  await world.decider.decide(request, world.gateway)
+  expect(asked).toHaveLength(1)
 })

@@ -192,6 +192,24 @@ describe('an operator learns what became of each policy that is about the call',
   })
 })
 
+test('what is shown is bounded, and what is left out is counted; what decided is never left out', async () => {
+  const far = (at: number) =>
+    `@id("far-${at}") permit (principal, action, resource) when { context.risk.score > 70 && context.risk.score > 80 && context.risk.score > 90 };`
+  const terms = Array.from({ length: 30 }, (_, at) => `context.risk.score < ${at + 1}`).join(' && ')
+  const stop = `@id("stop") forbid (principal is Warder::Agent, action, resource) when { ${terms} };`
+  const text = [...Array.from({ length: 600 }, (_, at) => far(at)), stop].join('\n')
+  const crowded = await createWorld('acme', { policies: [policyFile(text)], entities: ENTITIES })
+  const read = readOperatorQuestion(wireOf({ agent: 'bot', user: 'ann', tool: 'bank/read' }), NOON)
+  if (!read.ok) throw new Error(read.failure.message)
+  const { explanation, reasons } = await crowded.decider.decide(read.value, crowded.gateway)
+  expect(reasons[0]).toMatchObject({ policy: 'stop' })
+  const [agent] = explanation?.parties ?? []
+  expect(agent?.policies).toHaveLength(50)
+  expect(agent?.omitted).toBeGreaterThanOrEqual(551)
+  expect(agent?.policies[0]).toMatchObject({ id: 'stop', outcome: 'satisfied', omittedTerms: 10 })
+  expect(agent?.policies[0]?.terms).toHaveLength(20)
+})
+
 describe('an agent learns reasons and remedies, and nothing else', () => {
   test.each([
     ['near miss', ask('pay', 200), ['policy.no_permit'], ['ask_administrator']],
