@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { deflateSync } from 'node:zlib'
 import { SignJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { guardStatus } from '#guards/revoked.ts'
 import { parseIssuer } from '#identity/issuer.ts'
 import { createKeySets } from '#identity/key-sets.ts'
-import type { OutboundRequest } from '#identity/outbound.ts'
+import { type OutboundRequest, sendOutbound } from '#identity/outbound.ts'
 import { createStatusLists } from '#identity/status-lists.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
@@ -210,6 +212,35 @@ test('the first token is unknown while one fetch under the guard is under way', 
     bytesMax: 1_048_576,
     headers: { accept: 'application/statuslist+jwt' },
   })
+})
+
+test.each([
+  [true, 'valid', 1],
+  [false, 'unknown', 0],
+])('over HTTP on this machine, with `private_network` %s: %s', async (privateNetwork, expected, times) => {
+  let calls = 0
+  let uri = ''
+  const server = createServer((incoming, outgoing) => {
+    calls += 1
+    expect(incoming.headers.accept).toBe('application/statuslist+jwt')
+    void signList({ sub: uri }).then((list) => outgoing.end(list))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    uri = `${base}1`
+    const { clock } = world(() => signList())
+    const fetch = () => Promise.reject(new Error('no network'))
+    const keys = createKeySets({ clock, fetch, onFault: () => undefined })
+    const lists = createStatusLists({ send: sendOutbound, keys, clock, onFault: () => undefined })
+    const tenant = tenantWith([issuer([key], { statusLists: [base], privateNetwork })])
+    expect(lists.statusOf(tokenAt(0, uri), tenant, clock())).toBe('unknown')
+    await lists.refresh()
+    expect([lists.statusOf(tokenAt(0, uri), tenant, clock()), calls]).toEqual([expected, times])
+    lists.close()
+  } finally {
+    server.close()
+  }
 })
 
 test('lists of one tenant do not serve another', async () => {
