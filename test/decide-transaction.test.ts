@@ -3,10 +3,12 @@ import { beforeAll, expect, test } from 'vitest'
 import { createDecider } from '#decide.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import { createMask } from '#decision-log/mask.ts'
+import type { VerifiedIdentity } from '#model/identity.ts'
 import type { Json } from '#model/value.ts'
 import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
+import { dependenciesOf } from '#revocation/dependencies.ts'
 import { proofsWith, verifier } from './support/proofs.ts'
 import { issuer, makeKey, named, request, type SigningKey } from './support/tokens.ts'
 import { createWorld, NOON, policyFile } from './support/world.ts'
@@ -81,4 +83,33 @@ test('the log keeps the id of the transaction and neither its token nor its cont
   const { row, text } = await decideWithin({ note: 'hidden-value' })
   expect(row).toContain('"transaction":{"id":"txn-77"}')
   for (const secret of ['hidden-value', text, text.split('.')[1] ?? '']) expect(row).not.toContain(secret)
+})
+
+test('a transaction hangs on its issuer, its key and its actors, and its subject is nobody', async () => {
+  const { tenant } = await createWorld('acme', { policies: [], entities: [BOT] })
+  const identity: VerifiedIdentity = {
+    tenant: tenant.id,
+    agent: { id: 'bot', provenance: 'verified', properties: {} },
+    user: undefined,
+    subject: undefined,
+    delegation: { source: 'none', chain: [] },
+    token: undefined,
+    transaction: {
+      id: 'txn-77',
+      issuer: 'https://tts.example',
+      keyId: 't1',
+      chain: [{ issuer: 'https://tts.example', id: 'starter' }],
+      context: {},
+    },
+  }
+  const kinds = dependenciesOf(identity, request(), tenant).map(({ kind, id }) => `${kind} ${id}`)
+  expect(kinds).toEqual(
+    expect.arrayContaining([
+      'issuer https://tts.example',
+      'key https://tts.example|t1',
+      'agent starter',
+      'client starter',
+    ]),
+  )
+  expect(kinds.filter((each) => each.startsWith('subject'))).toEqual([])
 })
