@@ -99,7 +99,9 @@ async function readListings(
   const rows = await sql<ListingRow[]>`
     select e.type, e.id, e.attrs, e.tags, e.parents, ${instantText(sql, 'last.decided_at')} as last_decision_at
     from entities e left join lateral (
+      -- Who only asks why makes no agent look alive.
       select d.decided_at from decisions d where d.tenant = e.tenant and d.agent = e.id
+        and d.trace ->> 'explained' is distinct from 'operator'
       order by d.decided_at desc limit 1) as last on true
     where e.tenant = ${tenant} and e.type = ${AGENT} and e.version_to is null ${where}
     order by e.id limit ${limit}`

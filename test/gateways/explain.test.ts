@@ -5,6 +5,7 @@ import type { WireRequest } from '#gateways/wire.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
+import type { Counted } from '#revocation/breakers.ts'
 import { createWorld, NOON, policyFile } from '../support/world.ts'
 
 const tenant = { __entity: { type: 'Warder::Tenant', id: 'acme' } }
@@ -225,6 +226,23 @@ describe('an agent learns reasons and remedies, and nothing else', () => {
     // No policy, file, attribute or argument.
     expect(text).not.toMatch(/secret|no-erase|may-|broken|cedar|amount|context|bank|bot|ann|200/)
   })
+})
+
+test('a denial that an operator asks about counts against no agent', async () => {
+  const counted: string[] = []
+  const breakers = {
+    of: () => ({ size: 0, find: () => undefined }),
+    count: ({ agent }: Counted) => void counted.push(agent),
+  }
+  const policies = [policyFile('@id("a") permit (principal is Warder::User, action, resource);')]
+  const { decider, gateway } = await createWorld('acme', { policies, entities: ENTITIES, breakers })
+  const read = readOperatorQuestion(wireOf(ask('pay', 1)), NOON)
+  if (!read.ok) throw new Error(read.failure.message)
+  const { explain: _explain, ...plain } = read.value
+  expect((await decider.decide(read.value, gateway)).effect).toBe('deny')
+  expect(counted).toEqual([])
+  await decider.decide(plain, gateway)
+  expect(counted).toEqual(['bot'])
 })
 
 describe('an explanation is no answer', () => {

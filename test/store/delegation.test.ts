@@ -10,10 +10,11 @@ import { assembleRelease } from '#policy/engine/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createWriter } from '#store/audit.ts'
+import { createAppendRows } from '#store/decisions.ts'
 import { registerEphemeral } from '#store/ephemeral-agents.ts'
 import { loadTenant } from '#store/tenant-loader.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
-import { newTenant } from '../support/store-samples.ts'
+import { logRow, newTenant } from '../support/store-samples.ts'
 
 let db: TestDatabase
 let store: AdminStore
@@ -204,6 +205,12 @@ describe('the life of an agent', () => {
     expect(await list({ dormantDays: 30 })).toEqual(['orphan', 'owned'])
     expect(await store.findAgent(tenant, 'owned')).toMatchObject({ owner: 'ann', last_decision_at: null })
     expect(await store.findAgent(tenant, 'nobody')).toBeUndefined()
+    const decided_at = new Date(now).toISOString()
+    const row = (agent: string, explained: string) =>
+      logRow(tenant, `w-${tenant}-${agent}`, 1, { agent, decided_at, trace: { explained } })
+    await createAppendRows(db)([row('orphan', 'operator'), row('owned', 'agent')])
+    // Who only asks why an agent may not act makes it look no less dormant.
+    expect(await list({ dormantDays: 30 })).toEqual(['orphan'])
   })
 })
 

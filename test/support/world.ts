@@ -26,6 +26,7 @@ import { createJudgePolicy } from '#policy/judge.ts'
 import type { Evaluate } from '#policy/port.ts'
 import { parseRegistry } from '#registry/parse-registry.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+import type { Breakers } from '#revocation/breakers.ts'
 
 /** Saturday, 21 November 2026, noon UTC: the frozen time of tests. */
 export const NOON = Date.UTC(2026, 10, 21, 12) as EpochMilliseconds
@@ -44,6 +45,8 @@ export interface WorldInput {
   readonly delegations?: Delegations
   /** Other tenants that are served. */
   readonly others?: readonly TenantState[]
+  /** Stops agents for their denials. */
+  readonly breakers?: Breakers
   /** Registers agents just in time. */
   readonly admit?: Admit
   /** Instead of compiling `policies`. */
@@ -117,6 +120,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     }),
     onFault: () => {},
     ...(input.admit !== undefined && { admit: input.admit }),
+    ...(input.breakers !== undefined && { breakers: input.breakers }),
   })
   return { decider, gateway, tenant, rows }
 }
