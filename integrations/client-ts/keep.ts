@@ -33,7 +33,9 @@ export function createKeep(keptMax: number): Keep {
     async add(question, decision) {
       const lifetime = lifetimeOf(decision)
       if (lifetime <= 0 || keptMax <= 0 || question.proofs !== undefined) return
-      const [key, until, before] = [await digestOf(question), performance.now() + lifetime, generation]
+      // INVARIANT: taken before anything is waited for. What is forgotten meanwhile must not come back.
+      const [before, until] = [generation, performance.now() + lifetime]
+      const key = await digestOf(question)
       if (before !== generation) return
       kept.delete(key)
       kept.set(key, { decision, until })
