@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ServeOptions } from '#cli/options.ts'
 import { runCli } from '#cli/run.ts'
 import { readConfig } from '../../src/config.ts'
 
@@ -29,7 +30,10 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
 }
 
 /** A `Run` on the data folder `dataDirectory`. */
-export function runner(dataDirectory: string, serve: () => Promise<void> = async () => undefined): Run {
+export function runner(
+  dataDirectory: string,
+  serve: (options: ServeOptions) => Promise<void> = async () => undefined,
+): Run {
   return async (args, { env = {}, signal, onOutput } = {}) => {
     const out = { stdout: '', stderr: '' }
     const exit = await runCli(args, {

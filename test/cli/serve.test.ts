@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, expect, test, vi } from 'vitest'
-import type { WatchedFolder } from '#cli/options.ts'
+import type { ServeOptions } from '#cli/options.ts'
 import { watchText } from '#cli/watch-text.ts'
 import { runner, temporaryFolder } from './harness.ts'
 
@@ -19,16 +19,23 @@ writeFileSync(join(policies, 'a.cedar'), POLICY)
 afterAll(() => folder.remove())
 
 async function served(args: readonly string[], env: { readonly [variable: string]: string } = {}) {
-  const given: (WatchedFolder | undefined)[] = []
-  const serve = async (watched?: WatchedFolder) => {
-    given.push(watched)
+  const given: ServeOptions['watched'][] = []
+  const workers: ServeOptions['workers'][] = []
+  const serve = async (options: ServeOptions) => {
+    given.push(options.watched)
+    workers.push(options.workers)
   }
   const ran = await runner(folder.path, serve)(['serve', ...args], { env })
-  return { ...ran, given }
+  return { ...ran, given, workers }
 }
 
 test('without options nothing is watched', async () => {
   expect(await served([])).toMatchObject({ exit: 0, given: [undefined] })
+})
+
+test('the number of processes is passed on', async () => {
+  expect((await served(['--workers', '3'])).workers).toEqual(['3'])
+  expect((await served([])).workers).toEqual([undefined])
 })
 
 test('a folder is watched for the tenant demo or another one', async () => {
