@@ -192,7 +192,15 @@ async function attempt(scene: Scene, bypass: Bypass): Promise<Attempted> {
   const quiet = isUpgrade || isCutOff ? 1_500 : ANSWER_MILLISECONDS
   const answer = parseAnswer(await exchange(scene.gateway.port, bytes, quiet, isCutOff))
   const decidedAbout = target.split('?', 1)[0] === '/repos' ? '/repos' : scene.upstream.received[0]?.url
-  return { status: answer.status, outcome: outcomeOf(answer), decidedAbout }
+  return { status: answer.status, outcome: refusedWhileSent(bypass, outcomeOf(answer)), decidedAbout }
+}
+
+const CUT_OR_413 = '413 by the gateway, or the connection cut'
+
+/** A gateway that refuses a large body while it is still sent may close before its 413 was read: one outcome, two sights of it. */
+function refusedWhileSent({ name }: Bypass, outcome: string): string {
+  const isOne = outcome === 'connection closed' || outcome === '413 by the gateway'
+  return isOne && name.includes('body over the limit') ? CUT_OR_413 : outcome
 }
 
 /** What a reader of the table wants to know: the status, and who said so. */
