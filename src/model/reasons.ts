@@ -100,7 +100,7 @@ export const REASONS = {
   'rpc.batch': 'a batch of messages is not accepted; send one at a time',
   'mcp.header_mismatch': 'headers and body of the call do not say the same',
   'mcp.version': 'this revision of MCP is not read, or too old to be believed without its body',
-  'mcp.body_needed': 'a policy reads the arguments of this call, and the gateway does not pass its body on',
+  'mcp.body_needed': 'a policy reads the arguments of this call, and nobody here could read them',
   'a2a.version': 'this version of A2A is not read',
   'request.action_unknown': 'the action is not part of the schema',
   'request.not_applicable': 'the action does not apply to this kind of principal or resource',
