@@ -15,14 +15,19 @@ export interface ProcessShare {
   serving(server: RunningServer): void
 }
 
+/** Ctrl-C comes twice under npm, from the terminal and from npm; only a signal later than this is a second one. */
+const ECHO_MILLISECONDS = 1_000
+
 /** The share of this process by its configuration and by who started it. Takes over the signals at once. */
 export function shareOf(config: Config, logger: Logger): ProcessShare {
   if (cluster.isWorker) return frontShare()
   const stopped = new Promise<string>((resolve) => {
+    let stoppedAt: number | undefined
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
+      process.on(signal, () => {
+        stoppedAt ??= performance.now()
+        if (performance.now() - stoppedAt > ECHO_MILLISECONDS) process.exit(1)
         resolve(signal)
-        process.once(signal, () => process.exit(1))
       })
     }
   })

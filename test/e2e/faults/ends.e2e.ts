@@ -52,3 +52,11 @@ test('kill -9 under load: every answer has its row', async () => {
   expect(fleet.outcomes.filter(({ kind }) => kind === 'allow').length).toBeGreaterThan(100)
   expect(notLoggedOnce(fleet.outcomes, logged)).toEqual([])
 })
+
+test('a signal that comes twice at once, as Ctrl-C does under npm, drains like one', async () => {
+  const pid = stage.warder.pid()
+  process.kill(pid, 'SIGINT')
+  process.kill(pid, 'SIGINT')
+  expect(await stage.warder.stop()).toBe(0)
+  expect(stage.warder.databaseIsRunning()).toBe(false)
+})
