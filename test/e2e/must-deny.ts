@@ -192,15 +192,16 @@ async function attempt(scene: Scene, bypass: Bypass): Promise<Attempted> {
   const quiet = isUpgrade || isCutOff ? 1_500 : ANSWER_MILLISECONDS
   const answer = parseAnswer(await exchange(scene.gateway.port, bytes, quiet, isCutOff))
   const decidedAbout = target.split('?', 1)[0] === '/repos' ? '/repos' : scene.upstream.received[0]?.url
-  return { status: answer.status, outcome: refusedWhileSent(bypass, outcomeOf(answer)), decidedAbout }
+  const seen = { status: answer.status, outcome: outcomeOf(answer) }
+  return { status: answer.status, outcome: refusedWhileSent(bypass, seen), decidedAbout }
 }
 
-const CUT_OR_413 = '413 by the gateway, or the connection cut'
-
-/** A gateway that refuses a large body while it is still sent may close before its 413 was read: one outcome, two sights of it. */
-function refusedWhileSent({ name }: Bypass, outcome: string): string {
-  const isOne = outcome === 'connection closed' || outcome === '413 by the gateway'
-  return isOne && name.includes('body over the limit') ? CUT_OR_413 : outcome
+/**
+ * A gateway that refuses a large body while it is still sent may close before its answer was read, and which of its limits
+ * is met first depends on how much of the body had come: one outcome, several sights of it.
+ */
+function refusedWhileSent({ name }: Bypass, { status, outcome }: Omit<Attempted, 'decidedAbout'>): string {
+  return name.includes('body over the limit') && status !== 200 ? 'refused, or the connection cut' : outcome
 }
 
 /** What a reader of the table wants to know: the status, and who said so. */
