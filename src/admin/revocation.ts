@@ -3,6 +3,7 @@ import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { TenantId } from '#model/ids.ts'
 import { REVOCATION_KINDS, type Revocation, type RevocationKind } from '#model/revocation.ts'
+import { certificateId } from '#revocation/certificate-id.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
 import type { AdminStore } from './ports.ts'
 import type { RevocationListing, RevocationStore } from './revocation-ports.ts'
@@ -99,6 +100,9 @@ function objectionToId(kind: RevocationKind, id: string, tenant: TenantId | null
   if (kind === 'tenant' && tenant !== null && id !== tenant)
     return 'in a tenant only that tenant itself can be named'
   if (kind === 'token' && !id.includes('|')) return 'a token is named by `ISSUER|JTI`'
+  const bar = id.lastIndexOf('|')
+  if (kind === 'certificate' && bar >= 0 && certificateId(id.slice(0, bar), id.slice(bar + 1)) === undefined)
+    return 'a certificate is named by its SHA-256 thumbprint or by `ISSUER DN|SERIAL`, the number in hexadecimal'
   if (kind === 'edge' && !id.includes('>')) return 'a step of a delegation is named by `FROM>TO`'
   return undefined
 }
@@ -108,7 +112,11 @@ function normal(kind: RevocationKind, id: string): string {
   if ((kind === 'subject' || kind === 'session') && !id.includes('|')) return `|${id}`
   const hex = id.replaceAll(':', '')
   const isThumbprint = (kind === 'key' || kind === 'certificate') && /^[0-9a-f]{64}$/i.test(hex)
-  return isThumbprint ? Buffer.from(hex, 'hex').toString('base64url') : id
+  if (isThumbprint) return Buffer.from(hex, 'hex').toString('base64url')
+  const bar = id.lastIndexOf('|')
+  const named =
+    kind === 'certificate' && bar > 0 ? certificateId(id.slice(0, bar), id.slice(bar + 1)) : undefined
+  return named ?? id
 }
 
 /** INVARIANT: an id that can match nothing is refused; whoever mistypes an issuer must not believe that it worked. */

@@ -2,6 +2,7 @@ import type { VerifiedIdentity, VerifiedToken } from '#model/identity.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { Dependency, RevocationKind } from '#model/revocation.ts'
 import type { TenantState } from '#model/state.ts'
+import { certificateId } from './certificate-id.ts'
 import { lineageOf } from './lineage.ts'
 
 /**
@@ -82,7 +83,13 @@ function addProof(found: Found, { presenter }: VerifiedIdentity): void {
   if (presenter === undefined) return
   const { thumbprint, certificate, workload } = presenter
   if (thumbprint !== undefined) addCertificate(found, thumbprint)
-  if (certificate !== undefined) found.add('certificate', `${certificate.issuer}|${certificate.serial}`)
+  if (certificate !== undefined) {
+    const { issuer, serial } = certificate
+    // As Node.js writes it, and in the one spelling of what is revoked.
+    found.add('certificate', `${issuer}|${serial}`)
+    const id = certificateId(issuer, serial)
+    if (id !== undefined) found.add('certificate', id)
+  }
   for (const id of [certificate?.spiffeId, workload]) if (id !== undefined) found.add('client', id)
 }
 

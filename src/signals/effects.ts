@@ -3,6 +3,7 @@ import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Dependency } from '#model/revocation.ts'
 import type { Json, JsonObject } from '#model/value.ts'
+import { certificateId } from '#revocation/certificate-id.ts'
 import type { SignalStream } from './stream.ts'
 import { type Refusal, readSubject } from './subject.ts'
 
@@ -71,7 +72,7 @@ export function effectsOf(
     })
   const epoch = epochOf(event, now)
   const effects = targets.map((target) => effectOn(target, action, epoch))
-  return success([...effects, ...certificateEffects(action, event.payload)])
+  return success([...effects, ...certificateEffects(action, event.payload, stream)])
 }
 
 /** Whether the change that the event tells of is one for the worse. */
@@ -89,10 +90,19 @@ function effectOn(target: Dependency, action: Action, issuedBefore: EpochSeconds
   return isForGood ? { do: 'revoke', target } : { do: 'revoke', target, issuedBefore }
 }
 
-function certificateEffects(action: Action, payload: JsonObject): readonly SignalEffect[] {
-  const { x509_issuer: issuer, x509_serial: serial } = payload
-  if (action !== 'credential' || typeof issuer !== 'string' || typeof serial !== 'string') return []
-  return [{ do: 'revoke', target: { kind: 'certificate', id: `${issuer}|${serial}` } }]
+/**
+ * INVARIANT: a certificate says nothing of whose subject it is, and its authority may be anybody's. Only a stream that may stop more
+ * than its own subjects revokes one; for another stream the event acts on its subject alone.
+ */
+function certificateEffects(
+  action: Action,
+  { x509_issuer: issuer, x509_serial: serial }: JsonObject,
+  stream: SignalStream,
+): readonly SignalEffect[] {
+  if (action !== 'credential' || !stream.wide) return []
+  if (typeof issuer !== 'string' || typeof serial !== 'string') return []
+  const id = certificateId(issuer, serial)
+  return id === undefined ? [] : [{ do: 'revoke', target: { kind: 'certificate', id } }]
 }
 
 /** The second after the event: tokens of that very second are older. INVARIANT: never beyond the second after now. */

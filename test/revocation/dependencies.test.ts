@@ -50,7 +50,7 @@ const FULL = delegated({
   presenter: {
     proof: 'mtls',
     thumbprint: 'presented',
-    certificate: { serial: '0a', issuer: 'CN=ca', spiffeId: 'spiffe://acme/c' },
+    certificate: { serial: '0A', issuer: 'O=Acme\nCN=ca', spiffeId: 'spiffe://acme/c' },
     workload: 'wimse://acme/c',
   },
   delegation: { ...delegated().delegation, grants: ['g-1', 'g-2'] },
@@ -98,7 +98,8 @@ describe('revoking it stops C acting for B acting for A acting for alice:', () =
     ['the certificate that it is bound to', 'certificate', 'cert'],
     ['the key that was proven', 'key', 'presented'],
     ['the certificate that was presented', 'certificate', 'presented'],
-    ['the serial of that certificate', 'certificate', 'CN=ca|0a'],
+    ['the serial of that certificate', 'certificate', 'CN=ca,O=Acme|A'],
+    ['the serial as Node.js writes it', 'certificate', 'O=Acme\nCN=ca|0A'],
     ['its SPIFFE ID', 'client', 'spiffe://acme/c'],
     ['its workload', 'client', 'wimse://acme/c'],
     ['the task', 'task', 't-1'],

@@ -152,6 +152,8 @@ describe('refused, because it would stop nothing or something else:', () => {
     ['a step without direction', 'edge', 'a-b'],
     ['another tenant', 'tenant', 'globex'],
     ['everything with an id', 'everything', 'x'],
+    ['a certificate by its number alone', 'certificate', '|0a'],
+    ['a certificate by an issuer that is no name', 'certificate', 'Acme|0a'],
     ['no id', 'agent', undefined],
     ['a line break in the id', 'agent', 'a\nb'],
   ])('%s', async (_name, kind, id) => {
@@ -183,6 +185,7 @@ test.each([
     'AB:'.repeat(31).concat('AB'),
     Buffer.alloc(32, 0xab).toString('base64url'),
   ],
+  ['a certificate by issuer and serial', 'certificate', 'O=Acme, CN=ca|0a:ff', 'CN=ca,O=Acme|AFF'],
   ['a user without an issuer', 'subject', 'alice', '|alice'],
   ['a session without an issuer', 'session', 's-1', '|s-1'],
 ])('%s is stored in its one spelling', async (_name, kind, given, stored) => {

@@ -110,14 +110,6 @@ describe('each event does what the table says:', () => {
     ])
   })
 
-  test('a revoked certificate is denied by issuer and serial, beside the epoch', async () => {
-    const payload = { change_type: 'revoke', x509_issuer: 'CN=ca', x509_serial: '0a' }
-    expect(await effects('caep:credential-change', ALICE, payload)).toEqual([
-      { do: 'revoke', target: subject(`${TRANSMITTER}|alice`), ...epoch(SECOND - 4) },
-      { do: 'revoke', target: { kind: 'certificate', id: 'CN=ca|0a' } },
-    ])
-  })
-
   test.each([
     ['caep:credential-change', { change_type: 'create' }],
     ['caep:assurance-level-change', { change_direction: 'increase' }],
@@ -137,6 +129,29 @@ describe('each event does what the table says:', () => {
     expect(await effects('ssf:stream-updated', self, { status: 'paused' })).toEqual([
       { do: 'status', status: 'paused' },
     ])
+  })
+})
+
+describe('a certificate that is revoked', () => {
+  const aliceEpoch = { do: 'revoke', target: subject(`${TRANSMITTER}|alice`), ...epoch(SECOND - 4) }
+  const revoked = { change_type: 'revoke', x509_issuer: 'CN=ca,O=Acme', x509_serial: '0a:ff' }
+
+  test('a stream that may stop many revokes a certificate by issuer and serial, beside the epoch', async () => {
+    expect(await effects('caep:credential-change', ALICE, revoked, { wide: true })).toEqual([
+      aliceEpoch,
+      { do: 'revoke', target: { kind: 'certificate', id: 'CN=ca,O=Acme|AFF' } },
+    ])
+  })
+
+  test.each([
+    ['a stream of its own subjects alone', revoked, {}],
+    ['no issuer', { ...revoked, x509_issuer: undefined }, { wide: true }],
+    ['an empty issuer', { ...revoked, x509_issuer: '' }, { wide: true }],
+    ['an issuer that is no name', { ...revoked, x509_issuer: 'ca' }, { wide: true }],
+    ['no serial', { ...revoked, x509_serial: undefined }, { wide: true }],
+    ['a serial that is no number', { ...revoked, x509_serial: '*' }, { wide: true }],
+  ])("a revoked certificate with %s is nobody's but the subject's", async (_what, payload, stream) => {
+    expect(await effects('caep:credential-change', ALICE, payload, stream)).toEqual([aliceEpoch])
   })
 })
 
