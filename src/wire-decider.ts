@@ -10,7 +10,7 @@ import type { DecisionStep, Metrics } from '#http/metrics.ts'
 import { createTokenFamilies, type ReusedSession } from '#identity/families.ts'
 import { createIntrospect } from '#identity/introspect.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
-import { createKeySets } from '#identity/key-sets.ts'
+import { createKeySets, type KeySets } from '#identity/key-sets.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { createProofStep } from '#identity/proof/proof-step.ts'
 import { createStatusLists } from '#identity/status-lists.ts'
@@ -57,6 +57,7 @@ export interface WiredDecider {
   readonly engine: Engine
   readonly proving: () => ProvingStats
   readonly caches: { readonly [name: string]: () => CacheStats }
+  readonly keys: Pick<KeySets, 'health'>
   /** Stops fetches of keys and the proving of releases. */
   close(): void
 }
@@ -122,6 +123,7 @@ export async function wireDecider(
   return {
     decider: telemetry?.traced(decider) ?? decider,
     engine,
+    keys,
     proving: () => policy.stats(),
     caches: { token: () => tokens.stats(), ...policy.caches },
     close: () => {

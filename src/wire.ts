@@ -7,9 +7,12 @@ import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
 import type { Config } from '#config.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import { createFaultLines, type FaultLines } from '#fault-lines.ts'
+import type { IssuerKeys } from '#http/metric-issuers.ts'
 import { createMetrics, type MetricSamples } from '#http/metrics.ts'
+import type { KeySets } from '#identity/key-sets.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
+import type { TenantState } from '#model/state.ts'
 import { faultText } from '#process-log.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
@@ -119,10 +122,10 @@ async function open(
   const proofs = await openProofs(db, faults, opened)
   const admit = createAdmit(db, feed.state)
   const around = { ...feed, writer: log.writer, proofs, breakers, reused, admit, metrics, faults, telemetry }
-  const { decider, engine, caches, proving, close } = await wireDecider(config, around)
+  const { decider, engine, caches, keys, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet, signals }
-  watch(config, parts, { caches, proving }, telemetry)
+  watch(config, parts, { caches, keys, proving }, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())
   const listening = await listen(config, logger, opened, { ...parts, tls, share })
@@ -172,7 +175,7 @@ function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningS
 function watch(
   config: Config,
   { feed, log, engine, metrics }: Parts,
-  { caches, proving }: Pick<WiredDecider, 'caches' | 'proving'>,
+  { caches, keys, proving }: Pick<WiredDecider, 'caches' | 'keys' | 'proving'>,
   telemetry: Telemetry | undefined,
 ): void {
   metrics.watch({
@@ -185,8 +188,20 @@ function watch(
     troubledTenants: () => feed.troubled(),
     engineTraps: () => engine.traps,
     caches,
+    issuerKeys: () => [...feed.tenants()].flatMap((tenant) => issuerKeysOf(tenant, keys)),
     proving,
     telemetryLost: () => telemetry?.lost() ?? 0,
+  })
+}
+
+/** INVARIANT: only issuers that are registered now; who was removed has no series. */
+function issuerKeysOf(
+  { id, issuers }: Pick<TenantState, 'id' | 'issuers'>,
+  keys: Pick<KeySets, 'health'>,
+): readonly IssuerKeys[] {
+  return issuers.flatMap((issuer) => {
+    const health = keys.health(id, issuer)
+    return health === undefined ? [] : [{ tenant: id, issuer: issuer.issuer, ...health }]
   })
 }
 

@@ -2,7 +2,9 @@ import { Counter, collectDefaultMetrics, Gauge, type Registry } from 'prom-clien
 import type { LogWriterStats } from '#decision-log/writer.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
 import type { TenantState } from '#model/state.ts'
+import { type IssuerKeys, KEY_READINGS } from './metric-issuers.ts'
 import { OTHER_TENANTS, type TenantLabels } from './metric-labels.ts'
+import type { Reading, Sample } from './metric-reading.ts'
 
 /** What is read when somebody asks for metrics; nothing here costs a decision anything. */
 export interface MetricSources {
@@ -20,6 +22,8 @@ export interface MetricSources {
   engineTraps(): number
   /** By the name that the label shows. */
   readonly caches: { readonly [name: string]: () => CacheStats }
+  /** Of every issuer whose keys were needed, tenant by tenant. */
+  issuerKeys(): Iterable<IssuerKeys>
   /** How the compiled evaluator compares with cedar-wasm. */
   proving(): ProvingCounts
   /** Spans and log records that could not be exported. */
@@ -39,17 +43,7 @@ interface ComparisonCounts {
   readonly unanswered: number
 }
 
-type Sample = readonly [labels: { readonly [name: string]: string }, value: number]
-
-interface Reading {
-  readonly kind: 'counter' | 'gauge'
-  readonly name: string
-  readonly help: string
-  readonly labels?: readonly string[]
-  readonly read: (sources: MetricSources, tenants: TenantLabels) => number | Iterable<Sample>
-}
-
-const LOG_READINGS: readonly Reading[] = [
+const LOG_READINGS: readonly Reading<MetricSources>[] = [
   {
     kind: 'gauge',
     name: 'log_queue_rows',
@@ -98,7 +92,7 @@ const LOG_READINGS: readonly Reading[] = [
   },
 ]
 
-const STATE_READINGS: readonly Reading[] = [
+const STATE_READINGS: readonly Reading<MetricSources>[] = [
   {
     kind: 'gauge',
     name: 'state_age_seconds',
@@ -150,7 +144,7 @@ const STATE_READINGS: readonly Reading[] = [
   },
 ]
 
-const OTHER_READINGS: readonly Reading[] = [
+const OTHER_READINGS: readonly Reading<MetricSources>[] = [
   {
     kind: 'gauge',
     name: 'build_info',
@@ -194,7 +188,7 @@ const OTHER_READINGS: readonly Reading[] = [
   },
 ]
 
-const PROVING_READINGS: readonly Reading[] = [
+const PROVING_READINGS: readonly Reading<MetricSources>[] = [
   {
     kind: 'counter',
     name: 'engine_comparisons_total',
@@ -226,12 +220,22 @@ const LAG_MILLISECONDS = 20
 
 /** Registers everything that is read when somebody asks, and what Node says about the process. */
 export function collectFrom(sources: MetricSources, registry: Registry, tenants: TenantLabels): void {
-  for (const reading of [...LOG_READINGS, ...STATE_READINGS, ...PROVING_READINGS, ...OTHER_READINGS])
+  for (const reading of [
+    ...LOG_READINGS,
+    ...STATE_READINGS,
+    ...KEY_READINGS,
+    ...PROVING_READINGS,
+    ...OTHER_READINGS,
+  ])
     addReading(registry, reading, () => reading.read(sources, tenants))
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LAG_MILLISECONDS })
 }
 
-function addReading(registry: Registry, reading: Reading, read: () => number | Iterable<Sample>): void {
+function addReading(
+  registry: Registry,
+  reading: Reading<MetricSources>,
+  read: () => number | Iterable<Sample>,
+): void {
   const samples = (): Iterable<Sample> => {
     const found = read()
     return typeof found === 'number' ? [[{}, found]] : found

@@ -5,7 +5,7 @@ import type { Issuer } from '#model/issuer.ts'
 import type { FetchJwks } from './jwks-fetch.ts'
 import { type KeySet, parseKeySet } from './key-set.ts'
 import { profileOf } from './profiles.ts'
-import { createRemoteKeySet, type RemoteKeySet } from './remote-key-set.ts'
+import { createRemoteKeySet, type KeySetHealth, type RemoteKeySet } from './remote-key-set.ts'
 
 /** Keys of an issuer as they are now. */
 export interface CurrentKeys {
@@ -25,8 +25,8 @@ export interface KeySets {
   reload(tenant: TenantId, issuer: Issuer): Promise<CurrentKeys | undefined>
   /** Generation of the keys in memory, undefined when there are none to rely on. Starts a due refresh, waits for nothing. */
   generation(tenant: TenantId, issuer: Issuer): number | undefined
-  /** How many fetched key sets are as they should be, overdue but still served, and not there at all. */
-  health(): { readonly fresh: number; readonly stale: number; readonly none: number }
+  /** How the keys are doing; undefined: nobody has needed them yet. Fetches nothing. */
+  health(tenant: TenantId, issuer: Issuer): KeySetHealth | undefined
   /** Stops fetches that are under way. */
   close(): void
 }
@@ -48,9 +48,7 @@ export function createKeySets(parts: {
   const closing = new AbortController()
 
   function remote(tenant: TenantId, issuer: Issuer, url: string): RemoteKeySet {
-    // INVARIANT: everything that says where keys come from is part of the slot; a raised revision finds no old keys.
-    const { keysRevision = 0, privateNetwork = false, profile = '' } = issuer
-    const slot = JSON.stringify([tenant, issuer.issuer, url, keysRevision, privateNetwork, profile])
+    const slot = slotOf(tenant, issuer, url)
     const known = remotes.get(slot)
     if (known !== undefined) return known
     const oldest = remotes.keys().next().value
@@ -91,15 +89,27 @@ export function createKeySets(parts: {
         ? staticKeys(issuer)?.generation
         : remote(tenant, issuer, issuer.keys.url).generation()
     },
-    health() {
-      const count = { fresh: 0, stale: 0, none: 0 }
-      for (const set of remotes.values()) count[set.health()] += 1
-      return count
+    health(tenant, issuer) {
+      return issuer.keys.kind === 'static'
+        ? healthOfGiven(fixed.get(issuer))
+        : remotes.get(slotOf(tenant, issuer, issuer.keys.url))?.health()
     },
     close() {
       closing.abort()
     },
   }
+}
+
+/** INVARIANT: everything that says where keys come from is part of the slot; a raised revision finds no old keys. */
+function slotOf(tenant: TenantId, issuer: Issuer, url: string): string {
+  const { keysRevision = 0, privateNetwork = false, profile = '' } = issuer
+  return JSON.stringify([tenant, issuer.issuer, url, keysRevision, privateNetwork, profile])
+}
+
+function healthOfGiven(keys: CurrentKeys | undefined): KeySetHealth | undefined {
+  return (
+    keys && { standing: 'fresh', keys: keys.set.size, ageSeconds: undefined, failures: 0, servedStale: 0 }
+  )
 }
 
 /**

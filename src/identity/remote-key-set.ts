@@ -8,8 +8,21 @@ export interface RemoteKeySet {
   load(): Promise<CurrentKeys | undefined>
   reload(): Promise<CurrentKeys | undefined>
   generation(): number | undefined
-  /** `stale`: the last fetch that succeeded is older than it should be; `none`: there are no keys to rely on. */
-  health(): 'fresh' | 'stale' | 'none'
+  health(): KeySetHealth
+}
+
+/** How the keys of an issuer are doing. */
+export interface KeySetHealth {
+  /** `stale`: overdue and still served; `none`: there are no keys to rely on. */
+  readonly standing: 'fresh' | 'stale' | 'none'
+  /** Usable keys; those of `none` serve nobody and are not counted. */
+  readonly keys: number
+  /** Since the last fetch that succeeded; undefined before the first, and for keys that were given with the issuer. */
+  readonly ageSeconds: number | undefined
+  /** Fetches that failed, or brought nothing usable. */
+  readonly failures: number
+  /** How often overdue keys were handed out to verify a token with. */
+  readonly servedStale: number
 }
 
 /** Age at which keys are fetched anew in the background, while the old ones still serve. */
@@ -38,10 +51,18 @@ export function createRemoteKeySet(parts: {
   let fetchedAt = 0
   let attemptedAt = Number.NEGATIVE_INFINITY
   let failures = 0
+  let failuresEver = 0
+  let servedStale = 0
   let underWay: Promise<void> | undefined
 
   function usable(): CurrentKeys | undefined {
     return current !== undefined && clock() - fetchedAt < STALE_MILLISECONDS_MAX ? current : undefined
+  }
+
+  function serve(): CurrentKeys | undefined {
+    const keys = usable()
+    if (keys !== undefined && clock() - fetchedAt >= MAX_AGE_MILLISECONDS) servedStale += 1
+    return keys
   }
 
   function isBackingOff(): boolean {
@@ -66,6 +87,7 @@ export function createRemoteKeySet(parts: {
       accept(parsed.value, JSON.stringify(document))
     } catch (fault) {
       failures += 1
+      failuresEver += 1
       parts.onFault(fault instanceof Error ? fault.message : 'unknown fault')
     }
   }
@@ -82,20 +104,27 @@ export function createRemoteKeySet(parts: {
       const isOld = current === undefined || age >= MAX_AGE_MILLISECONDS
       if (isOld && !isBackingOff()) await refresh()
       else if (age >= REFRESH_AGE_MILLISECONDS && !isBackingOff()) void refresh()
-      return usable()
+      return serve()
     },
     async reload() {
       const isCoolingDown = clock() - attemptedAt < UNKNOWN_KID_COOLDOWN_MILLISECONDS
       if (underWay !== undefined || !isCoolingDown) await refresh()
-      return usable()
+      return serve()
     },
     generation() {
       if (clock() - fetchedAt >= REFRESH_AGE_MILLISECONDS && !isBackingOff()) void refresh()
-      return usable()?.generation
+      return serve()?.generation
     },
     health() {
-      if (usable() === undefined) return 'none'
-      return clock() - fetchedAt < MAX_AGE_MILLISECONDS ? 'fresh' : 'stale'
+      const keys = usable()
+      const isFresh = clock() - fetchedAt < MAX_AGE_MILLISECONDS
+      return {
+        standing: keys === undefined ? 'none' : isFresh ? 'fresh' : 'stale',
+        keys: keys?.set.size ?? 0,
+        ageSeconds: current === undefined ? undefined : (clock() - fetchedAt) / 1000,
+        failures: failuresEver,
+        servedStale,
+      }
     },
   }
 }

@@ -78,6 +78,13 @@ test('tells what its sources say at the time of the question', async () => {
       'warder_cache_lookups_total{cache="token",result="miss"} 9',
       'warder_cache_entries{cache="token"} 7',
       'warder_telemetry_lost_total 0',
+      'warder_issuer_key_sets{standing="fresh"} 1',
+      'warder_issuer_key_sets{standing="stale"} 1',
+      'warder_issuer_key_sets{standing="none"} 0',
+      'warder_issuer_keys{tenant="acme",issuer="https://idp.example"} 2',
+      'warder_issuer_keys_age_seconds{tenant="acme",issuer="https://idp.example"} 700',
+      'warder_issuer_keys_refresh_failures_total{tenant="acme",issuer="https://idp.example"} 3',
+      'warder_issuer_keys_stale_served_total{tenant="acme",issuer="https://idp.example"} 12',
     ]),
   )
 })
@@ -106,4 +113,16 @@ test('tenants beyond the first fifty share one label, and have no series about t
   expect(decisions).toContain('warder_tenant_decisions_total{tenant="_other",decision="allow"} 10')
   expect(lines.filter((line) => line.startsWith('warder_tenant_state_version{'))).toHaveLength(50)
   expect(lines).toContain('warder_tenants 60')
+})
+
+test('keys that were given with the issuer have no age, and issuers beyond the first hundred no series', async () => {
+  const [, given] = [...metricSources().issuerKeys()]
+  const issuerKeys = () =>
+    Array.from({ length: 150 }, (_, i) => ({ ...given, issuer: `urn:${i}` })) as ReturnType<
+      MetricSources['issuerKeys']
+    >
+  const lines = await linesOf({ ...metricSources(), issuerKeys })
+  expect(lines.filter((line) => line.startsWith('warder_issuer_keys{'))).toHaveLength(100)
+  expect(lines.filter((line) => line.startsWith('warder_issuer_keys_age_seconds'))).toEqual([])
+  expect(lines).toContain('warder_issuer_key_sets{standing="fresh"} 150')
 })

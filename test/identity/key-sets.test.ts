@@ -155,6 +155,33 @@ test('an unreachable issuer keeps its last good keys for 24 hours and not a mome
   expect(await ask(token)).toMatchObject(good)
 })
 
+test('the health of keys tells their age, failed fetches and tokens verified with overdue keys, and fetches nothing', async () => {
+  const asked = issuer([], { keys: { kind: 'remote', url }, privateNetwork: true })
+  const health = () => keys.health('acme' as TenantId, asked)
+  expect(health()).toBeUndefined()
+  publish(one, two)
+  const token = await sign(one)
+  await ask(token)
+  const fresh = { standing: 'fresh', keys: 2, ageSeconds: 0, failures: 0, servedStale: 0 }
+  expect(health()).toEqual(fresh)
+  expect(keys.health('globex' as TenantId, asked)).toBeUndefined()
+  fail()
+  now += 20 * MINUTE
+  expect(health()).toEqual({ ...fresh, standing: 'stale', ageSeconds: 1200 })
+  await keys.load('acme' as TenantId, asked)
+  expect(health()).toMatchObject({ standing: 'stale', failures: 1, servedStale: 1 })
+  now += DAY
+  expect(health()).toMatchObject({ standing: 'none', keys: 0, failures: 1, servedStale: 1 })
+  expect(hits).toBe(2)
+})
+
+test('the health of keys that were given with the issuer is known once they were used', async () => {
+  const given = issuer([one])
+  expect(keys.health('acme' as TenantId, given)).toBeUndefined()
+  await keys.load('acme' as TenantId, given)
+  expect(keys.health('acme' as TenantId, given)).toMatchObject({ standing: 'fresh', keys: 1 })
+})
+
 test('after a failure requests deny at once until the back-off has passed', async () => {
   fail()
   const token = await sign(one)

@@ -22,6 +22,26 @@ export function metricSources(): MetricSources {
     troubledTenants: () => ({ broken: 1, failing: 0 }),
     engineTraps: () => 2,
     caches: { token: () => ({ hits: 8, misses: 9, entries: 7 }) },
+    issuerKeys: () => [
+      {
+        tenant: 'acme',
+        issuer: 'https://idp.example',
+        standing: 'stale',
+        keys: 2,
+        ageSeconds: 700,
+        failures: 3,
+        servedStale: 12,
+      },
+      {
+        tenant: 'acme',
+        issuer: 'urn:given',
+        standing: 'fresh',
+        keys: 1,
+        ageSeconds: undefined,
+        failures: 0,
+        servedStale: 0,
+      },
+    ],
     proving: () => ({
       comparisons: {
         activation: { same: 500, different: 0, unanswered: 0 },
