@@ -119,7 +119,7 @@ function judgement(combined: Combined, { request, identity }: PolicyInput, trace
     return { ...combined, expiresAt: undefined, trace, ...(challenge !== undefined && { challenge }) }
   }
   const maxAge = combined.obligations.find(({ type }) => type === 'max_age')?.properties['seconds']
-  const isProven = identity.token?.boundTo !== undefined
+  const isProven = identity.token?.boundTo !== undefined || (identity.presenter?.proof ?? 'none') !== 'none'
   const reusable = toSeconds(request.now) + (typeof maxAge === 'number' && !isProven ? maxAge : 0)
   const ends = [identity.token?.expiresAt, identity.delegation.endsAt].filter((end) => end !== undefined)
   const expiresAt = Math.min(reusable, ...ends)

@@ -7,6 +7,7 @@ import type { AppendRows } from '#decision-log/port.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
 import { createKeySets } from '#identity/key-sets.ts'
+import type { ProofStep } from '#identity/proof/proof-step.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
@@ -49,6 +50,8 @@ export interface WorldInput {
   readonly breakers?: Breakers
   /** Registers agents just in time. */
   readonly admit?: Admit
+  /** Checks proofs; without it a token that is bound to a key denies. */
+  readonly proofs?: ProofStep
   /** Instead of compiling `policies`. */
   readonly release?: Release
   /** Replaces the policy engine that all worlds of a file share. */
@@ -102,7 +105,10 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     verify:
       input.faulty === true
         ? raise
-        : createVerify({ keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }) }),
+        : createVerify({
+            keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }),
+            ...(input.proofs !== undefined && { proofs: input.proofs }),
+          }),
     judgePolicy: createJudgePolicy(input.evaluate ?? evaluate),
     mask: createMask(new Uint8Array(32)),
     log: createLogWriter({
