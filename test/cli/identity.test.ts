@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Database, openDatabase } from '#store/database.ts'
 import { AUDIENCE, claims, ISSUER, makeKey, NOW_SECONDS, type SigningKey, sign } from '../support/tokens.ts'
@@ -136,4 +137,42 @@ test('an introspection secret is sealed before it is stored and shown nowhere', 
   const audit = await run(['audit', 'query', '--tenant', 'acme', '--json'])
   expect(audit.stdout).toContain('https://opaque.example')
   expect(audit.stdout).not.toMatch(/v1\.|correct-horse/)
+})
+
+/** The JSON blocks of docs/identity.md with what a reader fills in. */
+async function documentedFiles(): Promise<readonly JsonFile[]> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const { x = '', y = '', d = '' } = await exportJWK(privateKey)
+  const page = readFileSync('docs/identity.md', 'utf8')
+  const blocks = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, block = '']) => block.trim())
+  return blocks.map((block) => {
+    const filled = block
+      .replaceAll('TENANT-GUID', '11111111-2222-4333-8444-555555555555')
+      .replaceAll('"x": "…", "y": "…", "d": "…"', JSON.stringify({ x, y, d }).slice(1, -1))
+    return JSON.parse(filled.startsWith('{') ? filled : `{${filled}}`)
+  })
+}
+
+interface JsonFile {
+  readonly issuer?: string
+  readonly profile?: string
+  readonly introspection?: object
+}
+
+test('each issuer file of the documentation is accepted, and listed without its secret', async () => {
+  const documented = await documentedFiles()
+  const files = documented.filter(({ issuer }) => issuer !== undefined)
+  expect(files.map(({ profile }) => profile)).toEqual(['keycloak', 'entra', 'spiffe'])
+  const parts = documented.filter(({ introspection }) => introspection !== undefined)
+  expect(parts).toHaveLength(1)
+  for (const each of [...files, ...parts.map((part) => ({ ...files[0], ...part }))]) {
+    const path = file('documented.json', JSON.stringify(each))
+    const added = await run(['issuer', 'add', path, '--tenant', 'acme', '--json'])
+    expect([added.exit, added.stderr]).toEqual([0, ''])
+    expect(JSON.parse(added.stdout)).toMatchObject({ issuer: each.issuer, tenant: 'acme' })
+    const listed = await run(['issuer', 'list', '--tenant', 'acme', '--json'])
+    expect(listed.stdout).toContain(each.issuer)
+    expect(listed.stdout).not.toContain('"d"')
+  }
+  for (const { issuer = '' } of files) await run(['issuer', 'remove', issuer, '--tenant', 'acme'])
 })

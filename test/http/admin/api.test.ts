@@ -97,6 +97,34 @@ describe('gateways', () => {
   })
 })
 
+test('only a token for all tenants may let an issuer lead into private networks', async () => {
+  const issuer = {
+    issuer: 'https://private.example',
+    audience: 'warder',
+    jwks_uri: 'https://10.0.0.7/jwks',
+    private_network: true,
+  }
+  const denied = await call('PUT', `${ACME}/issuers`, issuer, scene.acme.admin)
+  expect([denied.status, denied.json.code]).toEqual([403, 'http.forbidden'])
+  expect((await call('GET', `${ACME}/issuers`)).json.items).toEqual([])
+  for (const odd of ['true', 1, {}]) {
+    const refused = await call(
+      'PUT',
+      `${ACME}/issuers`,
+      { ...issuer, private_network: odd },
+      scene.acme.admin,
+    )
+    expect([refused.status, refused.json.code]).toEqual([400, 'issuer.invalid'])
+  }
+  const allowed = await call('PUT', `${ACME}/issuers`, issuer)
+  expect(allowed.status).toBe(200)
+  // What is without the flag again is for the tenant's own administrator.
+  const { private_network: _, ...open } = issuer
+  expect((await call('PUT', `${ACME}/issuers`, open, scene.acme.admin)).status).toBe(200)
+  const remove = `${ACME}/issuers?issuer=${encodeURIComponent(issuer.issuer)}`
+  expect((await call('DELETE', remove)).status).toBe(200)
+})
+
 test('an issuer is put twice with one outcome, listed and removed', async () => {
   const issuer = {
     issuer: 'https://issuer.example',
