@@ -178,29 +178,37 @@ describe('before the answer', () => {
     expect(mutated).toMatchObject({ structuredContent: { accounts: [{ bank: 'b' }] } })
   })
 
-  test('a list loses the tools that may not be called', () => {
+  test('a list is one question with a candidate for each backend and each tool', () => {
     const list = {
       tools: [{ name: 'a', title: 'A' }, { name: 'b' }, { name: 7 }, { name: 'c' }],
       nextCursor: 'n',
     }
     const parts = { method: 'tools/list', content: list }
-    expect(tools(extMcpResponse, parts).map(({ tool }) => tool)).toEqual([
-      'github/mcp:tools/list',
-      'github/a',
-      'github/b',
-      'github/c',
+    const [asked, ...others] = tools(extMcpResponse, parts)
+    expect(others).toEqual([])
+    expect(asked?.tool).toBe('github/mcp:tools/list')
+    expect(asked?.candidates).toEqual([
+      { tool: 'github/mcp:tools/list', arguments: {}, protocolEffect: 'read' },
+      { tool: 'github/a', arguments: {}, argumentsOpen: true },
+      { tool: 'github/b', arguments: {}, argumentsOpen: true },
+      { tool: 'github/c', arguments: {}, argumentsOpen: true },
     ])
-    expect(answer(extMcpResponse, [ALLOW, ALLOW, DENY, ALLOW], parts)).toMatchObject({
+    expect(answer(extMcpResponse, [{ ...ALLOW, permitted: [0, 1, 3] }], parts)).toMatchObject({
       members: [2],
-      mutated: { tools: [{ name: 'a', title: 'A' }, { name: 'c' }], nextCursor: 'n' },
+      mutated: { tools: [{ name: 'a', title: 'A' }, { name: 'c' }], nextCursor: 'n', cacheScope: 'private' },
     })
-    expect(answer(extMcpResponse, [DENY, ALLOW, ALLOW, ALLOW], parts)).toMatchObject({ members: [3] })
+    expect(answer(extMcpResponse, [{ ...ALLOW, permitted: [1, 3] }], parts)).toMatchObject({
+      mutated: { tools: [] },
+    })
+    expect(answer(extMcpResponse, [ALLOW], parts)).toMatchObject({ mutated: { tools: [] } })
+    expect(answer(extMcpResponse, [DENY], parts)).toMatchObject({ members: [3] })
   })
 
   test('a list of several backends is taken apart by their names', () => {
     const content = { tools: [{ name: 'a_x' }, { name: 'a_b_x' }, { name: 'c_x' }] }
-    const asked = tools(extMcpResponse, { services: ['a', 'a_b'], method: 'tools/list', content })
-    expect(asked.map(({ tool }) => tool).slice(2)).toEqual(['a/x', 'a_b/x'])
+    const [asked] = tools(extMcpResponse, { services: ['a', 'a_b'], method: 'tools/list', content })
+    expect(asked?.tool).toBeUndefined()
+    expect(asked?.candidates?.map(({ tool }) => tool).slice(2)).toEqual(['a/x', 'a_b/x'])
   })
 })
 
@@ -226,7 +234,7 @@ test.each([
   [
     'a list without end',
     extMcpResponse,
-    { method: 'tools/list', content: { tools: Array.from({ length: 300 }, () => ({ name: 'a' })) } },
+    { method: 'tools/list', content: { tools: Array.from({ length: 1_001 }, () => ({ name: 'a' })) } },
     'request.batch_too_large',
   ],
 ] satisfies [string, GrpcDialect, Parts, string][])('must not be read: %s', (_name, dialect, parts, code) => {

@@ -1,4 +1,5 @@
 import type { GrpcDialect, GrpcRefusal } from '#gateways/grpc.ts'
+import { permittedIn } from '#gateways/mcp-list.ts'
 import { writeStruct } from '#gateways/protobuf/struct.ts'
 import { bytes, integer, join, message, text } from '#gateways/protobuf/write.ts'
 import { isStripped, statusAnswer, unsetHeaders } from '#gateways/status-answer.ts'
@@ -12,7 +13,7 @@ import type { JsonObject } from '#model/value.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
 import { keyOfMcpMessage, type McpMessage, readMcpMessage } from './message.ts'
 import { redactedFields, redactResult, withoutFields } from './redact.ts'
-import { askAboutCall, askAboutResult, listedTools } from './request.ts'
+import { askAboutCall, askAboutResult, readToolList, reduceToolList } from './request.ts'
 
 type Ask = (message: McpMessage, now: EpochMilliseconds) => Result<readonly AuthorizationRequest[], Malformed>
 type Write = (decisions: readonly Decision[], message: McpMessage) => Uint8Array
@@ -58,14 +59,12 @@ export const extMcpRequest: GrpcDialect = dialect(askAboutCall, (decisions, { co
  * @see agentgateway crates/protos/proto/ext_mcp.proto ExtMcp.CheckResponse
  */
 export const extMcpResponse: GrpcDialect = dialect(askAboutResult, (decisions, received) => {
-  const { services, method, content } = received
+  const { method, content } = received
   if (method === 'tools/list') {
-    // The lists come first, one for each backend; then the tools that belong to one, in their order.
-    let next = services.length
-    const tools = listedTools(received)
-      .filter(({ asked }) => asked !== undefined && decisions[next++]?.effect === 'allow')
-      .map(({ tool }) => tool)
-    return bytes(2, jsonBytes({ ...content, tools }))
+    const list = readToolList(received)
+    const [decision] = decisions
+    if (!list.ok || decision === undefined) return error(PERMISSION_DENIED, 'internal.fault', '')
+    return bytes(2, jsonBytes(reduceToolList(received, list.value, permittedIn(decision))))
   }
   const fields = redactedFields(
     decisions.flatMap(({ obligations }) => obligations),
@@ -89,12 +88,9 @@ function dialect(ask: Ask, write: Write): GrpcDialect {
     write(_answers, decisions, encoded) {
       const received = readMcpMessage(encoded)
       if (!received.ok) return refuse(received.failure, undefined)
-      // Of a list of tools, only the list itself can deny the whole.
-      const isList = ask === askAboutResult && received.value.method === 'tools/list'
-      const whole = isList ? decisions.slice(0, received.value.services.length) : decisions
-      const denying = whole.find(({ effect }) => effect !== 'allow')
+      const denying = decisions.find(({ effect }) => effect !== 'allow')
       if (denying !== undefined) return denied(denying)
-      return whole.length === 0
+      return decisions.length === 0
         ? error(PERMISSION_DENIED, 'internal.fault', '')
         : write(decisions, received.value)
     },

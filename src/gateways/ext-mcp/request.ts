@@ -7,16 +7,15 @@ import {
   requestIdOf,
   traceparentOf,
 } from '#gateways/headers.ts'
+import { type McpList, offeredCall, readMcpList, reduceList, TOOL_LIST } from '#gateways/mcp-list.ts'
 import { proofsOf } from '#gateways/proof-headers.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
-import type { AuthorizationRequest, Malformed } from '#model/request.ts'
+import type { AuthorizationRequest, Candidate, Malformed } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { mcpCall } from '#protocols/mcp.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
 import type { McpMessage } from './message.ts'
-
-const LISTED_TOOLS_MAX = 256
 
 /** One question: the method on one backend, or a tool. */
 interface Asked {
@@ -40,20 +39,18 @@ export function askAboutCall(
 }
 
 /**
- * The questions of an answer. Of `tools/list`: the list, then each tool in it. Of `tools/call`: the tool that the gateway's
- * configuration names, because the answer does not say it.
+ * The question of an answer. Of `tools/list`: which of its tools could be called, in one pass. Of `tools/call`: the tool that the
+ * gateway's configuration names, because the answer does not say it.
  */
 export function askAboutResult(
   message: McpMessage,
   now: EpochMilliseconds,
 ): Result<readonly AuthorizationRequest[], Malformed> {
   const { services, method, context } = message
+  if (method === 'tools/list') return askAboutList(message, now)
   if (method !== 'tools/call') {
-    const tools = method === 'tools/list' ? listedTools(message) : []
-    if (tools.length > LISTED_TOOLS_MAX)
-      return failed({ code: 'request.batch_too_large', message: `a list may have ${LISTED_TOOLS_MAX} tools` })
-    const lists = services.map((service) => ({ service, method, params: {} }))
-    return requestsOf(message, [...lists, ...tools.flatMap(({ asked }) => asked ?? [])], now)
+    const asked = services.map((service) => ({ service, method, params: {} }))
+    return requestsOf(message, asked, now)
   }
   const [service = ''] = services
   const { tool: name, arguments: input } = context
@@ -70,34 +67,66 @@ export function askAboutResult(
   )
 }
 
-/** Each tool of a list as it stands there, with its question; undefined where it belongs to no backend. */
-export function listedTools({ services, content }: McpMessage): readonly ListedTool[] {
-  const { tools } = content
-  if (!isList(tools)) return []
-  return tools.map((tool) => {
-    const name = isJsonObject(tool) ? tool['name'] : undefined
-    const found = typeof name === 'string' ? unmuxed(services, name) : undefined
-    return { tool, asked: found && { ...found, method: 'tools/call', argumentsUnknown: true } }
+function askAboutList(
+  message: McpMessage,
+  now: EpochMilliseconds,
+): Result<readonly AuthorizationRequest[], Malformed> {
+  const list = readToolList(message)
+  if (!list.ok) return list
+  const base = baseOf(message, now)
+  if (!base.ok) return base
+  const [only, ...others] = message.services
+  const tool = others.length === 0 ? { tool: `${only}/mcp:tools/list` } : {}
+  const candidates = [...listingsOf(message), ...list.value.candidates]
+  return success([{ ...base.value, ...tool, protocolEffect: 'read', candidates }])
+}
+
+/** The tools of a list that belong to one of the backends. */
+export function readToolList({ services, content }: McpMessage): Result<McpList, Malformed> {
+  return readMcpList(content, TOOL_LIST.member, (entry) => {
+    const found = unmuxed(services, isJsonObject(entry) ? entry['name'] : undefined)
+    return found && offeredCall(found.service, TOOL_LIST, found.name)
   })
 }
 
-interface ListedTool {
-  readonly tool: Json
-  readonly asked: Asked | undefined
+/**
+ * The list without the tools that may not be called, and without those of a backend that may not be listed.
+ *
+ * @param permitted positions among the candidates of the question: one for each backend, then one for each tool
+ */
+export function reduceToolList(
+  { services }: McpMessage,
+  list: McpList,
+  permitted: ReadonlySet<number>,
+): JsonObject {
+  const isListed = (tool: string | undefined): boolean =>
+    services.some((service, position) => permitted.has(position) && tool?.startsWith(`${service}/`) === true)
+  const keeps = (position: number): boolean =>
+    permitted.has(services.length + position) && isListed(list.candidates[position]?.tool)
+  return reduceList(list, keeps).result
 }
 
-function isList(value: Json | undefined): value is readonly Json[] {
-  return Array.isArray(value)
+/** To list each backend is a call of its own, which may be denied where calling its tools is not. */
+function listingsOf({ services }: McpMessage): readonly Candidate[] {
+  return services.map((service) => ({
+    tool: `${service}/mcp:tools/list`,
+    arguments: {},
+    protocolEffect: 'read',
+  }))
 }
 
 /** A list of several backends has the backend before each name, and `_`. */
-function unmuxed(services: readonly string[], name: string): Pick<Asked, 'service' | 'params'> | undefined {
+function unmuxed(
+  services: readonly string[],
+  name: Json | undefined,
+): { readonly service: string; readonly name: string } | undefined {
+  if (typeof name !== 'string') return undefined
   const [only] = services
-  if (services.length === 1 && only !== undefined) return { service: only, params: { name } }
+  if (services.length === 1 && only !== undefined) return { service: only, name }
   const service = services
     .filter((each) => name.startsWith(`${each}_`))
     .toSorted((a, b) => b.length - a.length)[0]
-  return service === undefined ? undefined : { service, params: { name: name.slice(service.length + 1) } }
+  return service === undefined ? undefined : { service, name: name.slice(service.length + 1) }
 }
 
 function requestsOf(
