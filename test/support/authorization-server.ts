@@ -1,7 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, request as requestTls } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import Provider from 'oidc-provider'
+import { type Credentials, newAuthority } from './certificates.ts'
 
 export const RESOURCE = 'https://tools.example/mcp'
 
@@ -11,7 +14,9 @@ export interface AuthorizationServer {
   /** Private key of the resource server, with which it introspects. */
   readonly resourceKey: JWK
   /** A token of the client `agent-1`, by client credentials. */
-  token(format: 'jwt' | 'opaque', headers?: { readonly [name: string]: string }): Promise<string>
+  token(format: TokenFormat, headers?: { readonly [name: string]: string }): Promise<string>
+  /** A token of the client `agent-tls`, asked for over TLS with this certificate and bound to it (RFC 8705). */
+  tokenFor(certificate: Credentials, format: TokenFormat): Promise<string>
   /** Ends a token at the server (RFC 7009). */
   revoke(token: string): Promise<void>
   /** Signs with a new key from now on. */
@@ -23,14 +28,17 @@ export interface AuthorizationServer {
   close(): Promise<void>
 }
 
+type TokenFormat = 'jwt' | 'opaque'
+type Handle = (request: IncomingMessage, response: ServerResponse) => void
+
 async function makeJwk(kid: string): Promise<JWK> {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   return { ...(await exportJWK(privateKey)), kid, alg: 'ES256', use: 'sig' }
 }
 
-/** Starts oidc-provider with JWT and opaque tokens, introspection (also signed), DPoP, and two clients. */
+/** Starts oidc-provider with JWT and opaque tokens, introspection (also signed), DPoP, mutual TLS, and three clients. */
 export async function startAuthorizationServer(): Promise<AuthorizationServer> {
-  let handle: (request: IncomingMessage, response: ServerResponse) => void = () => undefined
+  let handle: Handle = () => undefined
   let broken: ((response: ServerResponse) => void) | undefined
   let introspections = 0
   const server = createServer((request, response) => {
@@ -47,36 +55,37 @@ export async function startAuthorizationServer(): Promise<AuthorizationServer> {
     handle = new Provider(issuer, configuration(keys, [agentKey, resourceKey], rows)).callback()
   }
   open()
+  const mutual = await startMutualTls((request, response) => handle(request, response))
 
-  async function post(path: string, form: Record<string, string>, headers = {}): Promise<Response> {
+  async function formOf(client: string, form: Record<string, string>): Promise<URLSearchParams> {
     const assertion = await new SignJWT({ jti: crypto.randomUUID() })
       .setProtectedHeader({ alg: 'ES256', kid: 'agent' })
-      .setIssuer('agent-1')
-      .setSubject('agent-1')
+      .setIssuer(client)
+      .setSubject(client)
       .setAudience(issuer)
       .setIssuedAt()
       .setExpirationTime('1m')
       .sign(agentKey)
-    const body = new URLSearchParams({
+    return new URLSearchParams({
       ...form,
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       client_assertion: assertion,
     })
-    return await fetch(`${issuer}${path}`, { method: 'POST', body, headers })
+  }
+
+  async function post(path: string, form: Record<string, string>, headers = {}): Promise<Response> {
+    return await fetch(`${issuer}${path}`, { method: 'POST', body: await formOf('agent-1', form), headers })
   }
 
   return {
     issuer,
     resourceKey,
     async token(format, headers = {}) {
-      const form = {
-        grant_type: 'client_credentials',
-        resource: `${RESOURCE}?${format}`,
-        scope: 'tools.call',
-      }
-      const answer = (await (await post('/token', form, headers)).json()) as { access_token?: string }
-      if (answer.access_token === undefined) throw new Error(JSON.stringify(answer))
-      return answer.access_token
+      return tokenOf(await (await post('/token', grantOf(format), headers)).text())
+    },
+    async tokenFor(certificate, format) {
+      const form = await formOf('agent-tls', grantOf(format))
+      return tokenOf(await mutual.post(certificate, form))
     },
     async revoke(token) {
       await post('/token/revocation', { token })
@@ -90,6 +99,43 @@ export async function startAuthorizationServer(): Promise<AuthorizationServer> {
     },
     get introspections() {
       return introspections
+    },
+    async close() {
+      server.closeAllConnections()
+      await Promise.all([new Promise((resolve) => server.close(resolve)), mutual.close()])
+    },
+  }
+}
+
+function grantOf(format: TokenFormat): Record<string, string> {
+  return { grant_type: 'client_credentials', resource: `${RESOURCE}?${format}`, scope: 'tools.call' }
+}
+
+function tokenOf(answer: string): string {
+  const { access_token: token } = JSON.parse(answer) as { access_token?: string }
+  if (token === undefined) throw new Error(answer)
+  return token
+}
+
+/** The same server over TLS, where clients show certificates of their own making. */
+async function startMutualTls(handle: Handle) {
+  const own = await newAuthority('authorization server')
+  const options = { key: own.key, cert: own.certificate, requestCert: true, rejectUnauthorized: false }
+  const server = createTlsServer(options, handle)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    post(client: Credentials, form: URLSearchParams): Promise<string> {
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+      const tls = { cert: client.certificate, key: client.key, rejectUnauthorized: false, agent: false }
+      const to = { host: '127.0.0.1', port, path: '/token', method: 'POST', headers, ...tls }
+      return new Promise((resolve, reject) => {
+        const outgoing = requestTls(to, (incoming) => {
+          incoming.setEncoding('utf8').on('error', reject)
+          void incoming.toArray().then((chunks) => resolve(chunks.join('')), reject)
+        })
+        outgoing.on('error', reject).end(form.toString())
+      })
     },
     async close() {
       server.closeAllConnections()
@@ -116,6 +162,10 @@ function configuration(keys: readonly JWK[], clientKeys: readonly JWK[], rows: M
     jwks: { keys },
     clients: [
       client('agent-1', agentKey, { grant_types: ['client_credentials'] }),
+      client('agent-tls', agentKey, {
+        grant_types: ['client_credentials'],
+        tls_client_certificate_bound_access_tokens: true,
+      }),
       client('resource', resourceKey, {
         grant_types: ['client_credentials'],
       }),
@@ -128,6 +178,12 @@ function configuration(keys: readonly JWK[], clientKeys: readonly JWK[], rows: M
       jwtIntrospection: { enabled: true },
       revocation: { enabled: true, allowedPolicy: () => true },
       dPoP: { enabled: true, nonceSecret: Buffer.alloc(32, 1) },
+      mTLS: {
+        enabled: true,
+        certificateBoundAccessTokens: true,
+        getCertificate: ({ req }: { readonly req: { readonly socket: TLSSocket } }) =>
+          req.socket.encrypted === true ? req.socket.getPeerX509Certificate() : undefined,
+      },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_: unknown, resource: string) => ({
