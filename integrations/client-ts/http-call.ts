@@ -35,12 +35,17 @@ interface Place {
   readonly timeoutMilliseconds: number
 }
 
-/** Of this connection, or told anew. What clients send under these names is not repeated to Warder. */
+/**
+ * Of this connection, or told anew. What clients send under these names is not repeated to Warder.
+ *
+ * INVARIANT: nothing in Warder's own name is: this service may be registered as one that asserts identity, and what came in is
+ * what a client said, or at best what a gateway in front of it was told about another question.
+ */
 const NOT_REPEATED =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|http2-settings|host|content-length|cookie|forwarded|x-forwarded-.*|x-real-ip|x-original-(?:method|uri|url)|x-warder-gateway-key|x-ssl-client-.*|client-cert.*)$/
-/** Only a gateway may say these; the handler must not get them from the client. */
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|http2-settings|host|content-length|cookie|forwarded|x-forwarded-.*|x-real-ip|x-original-(?:method|uri|url|content-length)|x-warder-.*|x-ssl-client-.*|client-cert.*)$/
+/** Only a gateway may say these; the handler must not get them from the client, in no spelling that a server reads as the same. */
 const FORGEABLE =
-  /^(?:x[-_]warder[-_].*|x-decision-id|x-original-(?:method|uri|url)|x-ssl-client-.*|client-cert.*)$/i
+  /^(?:x-warder-.*|x-decision-id|x-original-(?:method|uri|url|content-length)|x-forwarded-client-cert|x-ssl-client-.*|client-cert.*)$/
 const PLAIN_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const REQUIRED = ['agent', 'user', 'tenant', 'obligations', 'authorization', 'reason'] as const
 const NOT_FOR_HANDLER =
@@ -96,7 +101,8 @@ function allowedOf(answered: Headers, call: HttpCall): CallAnswer {
   if (authorization !== 'keep' && authorization !== 'strip') return UNAVAILABLE
   if (!areCarriedOut(obligations ?? '')) return UNAVAILABLE
   const headers = new Map<string, string | undefined>()
-  for (const [name] of call.headers) if (FORGEABLE.test(name)) headers.set(name.toLowerCase(), undefined)
+  for (const [name] of call.headers)
+    if (FORGEABLE.test(name.toLowerCase().replaceAll('_', '-'))) headers.set(name.toLowerCase(), undefined)
   answered.forEach((value, name) => {
     if (!NOT_FOR_HANDLER.test(name)) headers.set(name, value)
   })

@@ -17,9 +17,13 @@ export async function prepareDemo(warder: Warder, issuer: TestIssuer): Promise<v
   })
 }
 
-/** Registers a gateway and gives its key. */
-export async function addGateway(warder: Warder, name: string): Promise<string> {
-  const added = await warder.json('gateway', 'add', name, '--tenant', TENANT)
+/** Registers a gateway, with further options of the command, and gives its key. */
+export async function addGateway(
+  warder: Warder,
+  name: string,
+  ...options: readonly string[]
+): Promise<string> {
+  const added = await warder.json('gateway', 'add', name, '--tenant', TENANT, ...options)
   return textOf(added, 'key')
 }
 

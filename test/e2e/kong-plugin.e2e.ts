@@ -152,6 +152,8 @@ describeFound('what the Kong plugin asks', lua, () => {
       'x-forwarded-uri': '/other',
       'x-forwarded-host': 'other.test',
       'x-original-url': 'http://other.test/',
+      'x-original-content-length': '0',
+      'x-forwarded-client-cert': 'forged',
       'x-ssl-client-cert': 'forged',
       'client-cert': 'forged',
       'x-warder-gateway-key': 'forged',
@@ -174,9 +176,10 @@ describeFound('what the Kong plugin asks', lua, () => {
       dpop: 'proof',
       'mcp-name': 'read_file',
     })
-    for (const name of ['cookie', 'x-original-url', 'x-ssl-client-cert', 'client-cert'])
+    const certificates = ['x-forwarded-client-cert', 'x-ssl-client-cert', 'client-cert']
+    for (const name of ['cookie', 'x-original-url', 'x-original-content-length', ...certificates])
       expect(sent.has(name)).toBe(false)
-    for (const name of ['x-original-url', 'x-ssl-client-cert', 'client-cert', 'x-warder-gateway-key'])
+    for (const name of ['x-original-url', ...certificates, 'x-warder-gateway-key'])
       expect(upstream.last().headers).not.toHaveProperty(name)
     expect(upstream.last().headers).toMatchObject({ cookie: 'secret=1' })
   })
@@ -201,6 +204,28 @@ describeFound('what the Kong plugin asks', lua, () => {
     ['a body that is too long for any Warder', { body_bytes_max: 1e9 }],
   ])('the schema refuses %s', async (_what, settings) => {
     await expect(start(settings)).rejects.toThrow()
+  })
+})
+
+describeFound('what a client says in Warder’s name', lua, () => {
+  test('is told to Warder under names in which Warder believes nobody', async () => {
+    const headers = {
+      'X-Warder-Agent': 'forged',
+      'x-warder-user': ['forged', 'forged'],
+      'x-warder-anything': 'forged',
+      'x-warder-reason': 'forged',
+      'x-warder-obligations': 'forged',
+      'x-warder-authorization': 'forged',
+    }
+    await ask({ headers })
+    const told = pdp.last().headers.filter(([name]) => /^x[-_]warder/.test(name))
+    expect([...new Set(told.map(([name]) => name))].toSorted()).toEqual([
+      'x-warder-gateway-key',
+      'x_warder_agent',
+      'x_warder_anything',
+      'x_warder_user',
+    ])
+    expect(JSON.stringify(upstream.last().headers)).not.toContain('forged')
   })
 })
 

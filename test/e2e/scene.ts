@@ -11,8 +11,8 @@ export interface Scene {
   readonly upstream: Upstream
   readonly issuer: TestIssuer
   readonly gateway: RunningGateway
-  /** Another gateway process in the same place with its own registered key. */
-  addGateway(name: string): Promise<RunningGateway>
+  /** Another gateway process in the same place with its own registered key. `options` are those of `warder gateway add`. */
+  addGateway(name: string, ...options: readonly string[]): Promise<RunningGateway>
   /** Sends a request through the gateway with a token for `agent` acting for `user`. */
   ask(agent: string, user: string, call: Call): Promise<Answer>
   /** Sends a request through the gateway as it is. */
@@ -31,9 +31,9 @@ export async function openScene(start: StartGateway): Promise<Scene> {
     await warder.remove()
     await upstream.close()
   }
-  const open = async (name: string) => {
+  const open = async (name: string, ...options: readonly string[]) => {
     const place: GatewayPlace = {
-      key: await addGateway(warder, name),
+      key: await addGateway(warder, name, ...options),
       decisionPort: warder.decisionPort,
       extAuthzPort: warder.extAuthzPort,
       upstreamPort: upstream.port,

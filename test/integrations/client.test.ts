@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { IDENTITY_HEADERS } from '#gateways/headers.ts'
 import { createWarder, type DecideRequest, type Warder } from '../../integrations/client-ts/client.ts'
 import { allowWith, type ScriptedAnswer, type ScriptedPdp, startScriptedPdp } from '../e2e/scripted-pdp.ts'
 
@@ -11,6 +12,15 @@ const CALL = {
   scheme: 'http',
   headers: [['authorization', 'Bearer t']],
 } as const
+
+/** Every name under which Warder reads something that only a gateway may say. */
+const ONLY_A_GATEWAYS = [
+  ...IDENTITY_HEADERS,
+  ...['gateway-key', 'reason', 'obligations', 'authorization', 'anything'].map((name) => `x-warder-${name}`),
+  ...['method', 'uri', 'host', 'proto', 'client-cert'].map((name) => `x-forwarded-${name}`),
+  ...['method', 'uri', 'url', 'content-length'].map((name) => `x-original-${name}`),
+  ...['x-ssl-client-cert', 'x-ssl-client-verify', 'client-cert', 'client-cert-chain'],
+]
 
 /** A whole decision with some members changed; undefined leaves one out. */
 function decision(changed: Readonly<Record<string, unknown>> = {}): ScriptedAnswer {
@@ -157,9 +167,7 @@ describe('an HTTP call', () => {
 
   test('arrives as it was sent; what only a gateway may say does not come from the client', async () => {
     pdp.answer = allowWith({ 'x-agent-purpose': 'read' })
-    const forged = ['x-original-url', 'x-forwarded-uri', 'client-cert', 'x-warder-gateway-key'].map(
-      (name): [string, string] => [name, 'forged'],
-    )
+    const forged = ONLY_A_GATEWAYS.map((name): [string, string] => [name, 'forged'])
     const headers: readonly (readonly [string, string])[] = [
       ...CALL.headers,
       ...forged,
@@ -175,16 +183,28 @@ describe('an HTTP call', () => {
       'x-warder-gateway-key': KEY,
       dpop: 'a',
     })
-    expect(asked.has('x-original-url') || asked.has('client-cert')).toBe(false)
+    expect([...asked.values()]).not.toContain('forged')
     expect(given).toMatchObject({ allowed: true, agent: 'triage-bot', user: 'alice' })
     const changed = given.allowed ? given.headers : new Map()
     expect(changed.get('x-agent-purpose')).toBe('read')
     expect(changed.get('x-warder-reason')).toBe('policy.permit')
-    for (const name of ['x-original-url', 'client-cert', 'x-warder-gateway-key']) {
-      expect(changed.has(name)).toBe(true)
-      expect(changed.get(name)).toBeUndefined()
+    // What a proxy in front says of its own client in `X-Forwarded-*` is the handler's business, but not who that client is.
+    const kept = /^x-forwarded-(?!client-cert)/
+    for (const name of ONLY_A_GATEWAYS.filter((each) => !kept.test(each))) {
+      expect([name, changed.has(name)]).toEqual([name, true])
+      expect([name, changed.get(name)]).not.toEqual([name, 'forged'])
     }
   })
+
+  test.each(['x_warder_user', 'X_Forwarded-Client_Cert', 'x_ssl_client_cert', 'x-original_uri'])(
+    'the alias %s is not for the handler either',
+    async (name) => {
+      pdp.answer = allowWith({})
+      const given = await warder.check({ ...CALL, headers: [...CALL.headers, [name, 'forged']] })
+      const changed = given.allowed ? [...given.headers] : []
+      expect(changed).toContainEqual([name.toLowerCase(), undefined])
+    },
+  )
 
   test('a token that is to be stripped is not for the handler, nor is its proof', async () => {
     pdp.answer = allowWith({

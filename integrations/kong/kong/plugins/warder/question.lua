@@ -18,14 +18,23 @@ local NOT_REPEATED = {
   ["x-forwarded-proto"] = true, ["x-forwarded-uri"] = true, ["x-real-ip"] = true,
 }
 
--- Only this gateway may say these; they are kept from Warder and from the API.
+-- Only this gateway, or Warder, may say these; they are kept from Warder and from the API.
 local FORGEABLE = {
-  ["x-warder-gateway-key"] = true, ["x-original-method"] = true, ["x-original-uri"] = true,
-  ["x-original-url"] = true, ["x-forwarded-client-cert"] = true, ["x-ssl-client-cert"] = true,
-  ["x-ssl-client-verify"] = true, ["client-cert"] = true, ["client-cert-chain"] = true,
+  ["x-warder-gateway-key"] = true, ["x-warder-obligations"] = true, ["x-warder-authorization"] = true,
+  ["x-warder-reason"] = true, ["x-original-method"] = true, ["x-original-uri"] = true,
+  ["x-original-url"] = true, ["x-original-content-length"] = true, ["x-forwarded-client-cert"] = true,
+  ["x-ssl-client-cert"] = true, ["x-ssl-client-verify"] = true, ["client-cert"] = true,
+  ["client-cert-chain"] = true,
 }
 
 local question = {}
+
+-- Under which name Warder is told of a client's header.
+-- INVARIANT: what a client says in Warder's name is never told under that name, where a gateway that may assert identity would be
+-- believed. It is told under an alias with underscores, which Warder denies from everybody, and so the attempt is in its log.
+local function told_as(key)
+  return key:find("^x%-warder%-") and key:gsub("-", "_") or key
+end
 
 local function refusal(status, code)
   return { status = status, body = '{"error":"' .. code .. '"}', headers = {} }
@@ -75,7 +84,7 @@ local function headers_of(conf)
     if FORGEABLE[key] then
       table.insert(client.names, name)
     elseif not NOT_REPEATED[key] then
-      headers[key] = value
+      headers[told_as(key)] = value
       if key:find("^x[-_]warder[-_]") or key == "x-decision-id" then
         table.insert(client.names, name)
       end
