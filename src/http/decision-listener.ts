@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { authzen } from '#gateways/authzen.ts'
 import { authzenMetadata } from '#gateways/authzen-metadata.ts'
-import { dockerMcp } from '#gateways/docker-mcp.ts'
+import { dockerMcpAfter, dockerMcpBefore } from '#gateways/docker-mcp.ts'
 import { explain } from '#gateways/explain.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
 import { mcpFilter } from '#gateways/mcp-filter.ts'
@@ -37,7 +37,8 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
   ['/access/v1/evaluation', AUTHZEN],
   ['/access/v1/evaluations', AUTHZEN],
   ['/forward-auth', FORWARD_AUTH],
-  ['/docker/before', { name: 'docker-mcp', dialect: dockerMcp, keySource: 'bearer' }],
+  ['/docker/before', { name: 'docker-mcp', dialect: dockerMcpBefore, keySource: 'bearer' }],
+  ['/docker/after', { name: 'docker-mcp', dialect: dockerMcpAfter, keySource: 'bearer' }],
 ])
 
 /** The Data API of OPA: the policy behind the prefix is the gateway's own word. `/` asks where a key precedes it. */
