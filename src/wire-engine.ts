@@ -19,6 +19,7 @@ import {
   type ProvenTenant,
   type ProvingStats,
 } from '#policy/shadow/proven-engine.ts'
+import { startReference } from '#policy/shadow/reference.ts'
 import { faultText } from '#process-log.ts'
 
 /** The evaluator of decisions as WARDER_ENGINE wants it. */
@@ -33,10 +34,6 @@ export interface WiredEngine {
 
 /** Folder under the data folder where differences between the evaluators are kept. */
 const CASES_FOLDER = 'engine-differences'
-
-/** Slices of the evaluator that checks: it sees few releases at a time. */
-const CHECKER_SLOTS = 256
-const CHECKER_POLICIES = 2_048
 
 /**
  * Builds the evaluator, warm.
@@ -84,13 +81,12 @@ async function provenEngine(
         .then((file) => faults.report(lineOf(difference, file))),
   }
   if (mode === 'both') return createBothEngine(parts)
-  // An instance of its own: what is checked can neither trap the engine of decisions nor empty its slots.
-  const own = createEngine()
-  const checker = createEvaluate(own, createMemo(), createSlots(own, CHECKER_SLOTS, CHECKER_POLICIES))
-  if (!(await warmUp(own, checker))) throw new Error('the policy engine does not answer its probe')
-  return createProvenEngine({
+  // An instance and a thread of its own: what is checked can neither trap the engine of decisions nor keep them waiting.
+  const checker = startReference()
+  if (!(await checker.isSound())) throw new Error('the policy engine that checks does not answer its probe')
+  const proven = createProvenEngine({
     ...parts,
-    checker,
+    checker: checker.ask,
     onUnproven: (tenant, release, detail) =>
       faults.report({
         message: 'a release could not be proven and stays with cedar-wasm',
@@ -98,6 +94,15 @@ async function provenEngine(
         fault: `${release.id}: ${detail}`,
       }),
   })
+  return {
+    evaluate: proven.evaluate,
+    stats: () => proven.stats(),
+    idle: () => proven.idle(),
+    close: () => {
+      proven.close()
+      checker.close()
+    },
+  }
 }
 
 /** INVARIANT: the line holds no value of the request; those are in the file, which only the operator can read. */

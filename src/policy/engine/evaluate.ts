@@ -1,11 +1,12 @@
-import type { Response } from '@cedar-policy/cedar-wasm/nodejs'
-import type { Release } from '#model/release.ts'
+import type { Response, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs'
+import type { PolicyRecord, Release } from '#model/release.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
 import { uidJson } from './cedar-json.ts'
 import type { Engine } from './engine.ts'
 import { createMemo, type Memo } from './memo.ts'
 import { project } from './project.ts'
-import { createSlots, type Slot, type Slots } from './slots.ts'
+import type { ReadPlan } from './read-plan.ts'
+import { createSlots, type Slots } from './slots.ts'
 
 /** More matching policies than this are refused: preparing them would hold the event loop for a fifth of a second. */
 const POLICIES_MAX = 2_000
@@ -61,15 +62,8 @@ function evaluateOne(
   }
   const slot = slots.acquire(release, ordinals)
   if ('kind' in slot) return { kind: slot.kind, detail: slot.detail }
-  const projection = project(slot.plan, query)
-  if ('kind' in projection) return projection
-  const call = {
-    principal: uidJson(query.principal),
-    action: uidJson(query.action),
-    resource: uidJson(query.resource),
-    context: projection.context,
-    entities: projection.entities,
-  }
+  const call = callOf(slot.plan, query)
+  if ('kind' in call) return call
   // Not the slot's name: the same name holds other policies later. The key of a slot has no line break.
   const key = `${slot.key}\n${JSON.stringify(call)}`
   const known = memo.find(key)
@@ -79,20 +73,43 @@ function evaluateOne(
     if (answer.trapped) slots.trapped(slot.key)
     return { kind: answer.kind, detail: answer.detail }
   }
-  const evaluation = evaluationOf(answer, slot)
+  const evaluation = evaluationOf(answer, slot.effects)
   if (!('kind' in evaluation)) memo.offer(key, evaluation)
   return evaluation
 }
 
+/** A query as the engine takes it, but for the policies that it is about. */
+export type EngineCall = Omit<StatefulAuthorizationCall, 'preparsedPolicySetId'>
+
+/**
+ * What of a query the policies of a slice can read, as a call.
+ *
+ * @throws TypeError for a value that the engine's JSON can not carry
+ */
+export function callOf(plan: ReadPlan, query: Query): EngineCall | EngineFault {
+  const projection = project(plan, query)
+  if ('kind' in projection) return projection
+  return {
+    principal: uidJson(query.principal),
+    action: uidJson(query.action),
+    resource: uidJson(query.resource),
+    context: projection.context,
+    entities: projection.entities,
+  }
+}
+
 /** Reads the engine's answer. The order of its lists changes from call to call, so both are sorted. */
-function evaluationOf(answer: Response, slot: Slot): Evaluation | EngineFault {
+export function evaluationOf(
+  answer: Response,
+  effects: ReadonlyMap<string, PolicyRecord['effect']>,
+): Evaluation | EngineFault {
   const satisfied = answer.diagnostics.reason.toSorted(byText)
   const errored = answer.diagnostics.errors.map((each) => each.policyId).toSorted(byText)
   const effect = answer.decision === 'allow' ? 'permit' : 'forbid'
   // INVARIANT: the decision follows from the ids alone, so that whoever combines them can not come to another one.
   const consistent =
-    satisfied.every((id) => slot.effects.get(id) === effect) &&
-    errored.every((id) => slot.effects.has(id)) &&
+    satisfied.every((id) => effects.get(id) === effect) &&
+    errored.every((id) => effects.has(id)) &&
     (effect === 'forbid' || satisfied.length > 0)
   return consistent
     ? { satisfied, errored }

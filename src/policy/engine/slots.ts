@@ -124,7 +124,8 @@ function forgetOldest<Entry>(entries: Map<string, Entry>): Entry | undefined {
   return oldest[1]
 }
 
-function textsById(policies: readonly PolicyRecord[]): { readonly [id: string]: string } {
+/** The texts that the engine prepares. */
+export function textsById(policies: readonly PolicyRecord[]): { readonly [id: string]: string } {
   const texts: { [id: string]: string } = Object.create(null)
   for (const policy of policies) texts[policy.id] = policy.text
   return texts

@@ -1,15 +1,7 @@
 import type { Release } from '#model/release.ts'
 import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
-import {
-  agree,
-  type Breathe,
-  evaluatePart,
-  inParts,
-  isAskedWhole,
-  matchingOrdinals,
-  narrow,
-  referenceAnswer,
-} from './compare.ts'
+import { agree, type Breathe, inParts, isAskedWhole, matchingOrdinals, referenceAnswer } from './compare.ts'
+import type { AskReference } from './reference.ts'
 
 /** Why a release may use the compiled evaluator, or may not. */
 export type Verdict =
@@ -27,7 +19,7 @@ export type Verdict =
 /** Both evaluators. */
 export interface Engines {
   readonly compiled: Evaluate
-  readonly reference: Evaluate
+  readonly reference: AskReference
 }
 
 /**
@@ -43,10 +35,12 @@ export async function checkRelease(
   breathe: Breathe,
   onCompared: (result: 'same' | 'different' | 'unanswered') => void = () => {},
 ): Promise<Verdict> {
-  const questions = isAskedWhole(release) ? askWhole : askParts
+  const questions = isAskedWhole(release)
+    ? askWhole(engines, release, breathe)
+    : askParts(engines, release, breathe)
   let compared = 0
   const check = async (query: Query): Promise<Exclude<Verdict, { kind: 'proven' }> | undefined> => {
-    for await (const { part, reference, compiled } of questions(engines, release, query, breathe)) {
+    for await (const { part, reference, compiled } of questions(query)) {
       if ('kind' in reference) {
         onCompared('unanswered')
         return { kind: 'unproven', detail: reference.detail }
@@ -82,32 +76,32 @@ interface Answers {
   readonly compiled: Evaluation | EngineFault
 }
 
-/** The compiled evaluator as decisions use it, against cedar-wasm with all policies. */
-async function* askWhole(
-  engines: Engines,
-  release: Release,
-  query: Query,
-  breathe: Breathe,
-): AsyncGenerator<Answers> {
-  const reference = await referenceAnswer(engines.reference, release, query, breathe)
-  const [compiled] = engines.compiled(release, [query])
-  const unanswered: EngineFault = { kind: 'engine', detail: 'the compiled evaluator left a query unanswered' }
-  yield { part: matchingOrdinals(release, query), reference, compiled: compiled ?? unanswered }
-  await breathe()
-}
+type Questions = (query: Query) => AsyncGenerator<Answers>
 
-/** Both on some of the matching policies at a time: compiling or preparing thousands at once would hold the loop. */
-async function* askParts(
-  engines: Engines,
-  release: Release,
-  query: Query,
-  breathe: Breathe,
-): AsyncGenerator<Answers> {
-  const narrowed = narrow(release)
-  for (const part of inParts(release, matchingOrdinals(release, query))) {
-    const reference = evaluatePart(engines.reference, narrowed, part, query)
-    await breathe()
-    yield { part, reference, compiled: evaluatePart(engines.compiled, narrowed, part, query) }
+/** The compiled evaluator as decisions use it, against cedar-wasm with all policies. */
+function askWhole(engines: Engines, release: Release, breathe: Breathe): Questions {
+  return async function* ask(query) {
+    const reference = await referenceAnswer(engines.reference, release, query)
+    const [compiled = UNANSWERED] = engines.compiled(release, [query])
+    yield { part: matchingOrdinals(release, query), reference, compiled }
     await breathe()
   }
 }
+
+/** Both on some of the matching policies at a time: compiling thousands at once would hold the loop. */
+function askParts(engines: Engines, release: Release, breathe: Breathe): Questions {
+  let chosen: readonly number[] = []
+  // One for the whole check, so that each policy is compiled once.
+  const narrowed: Release = { ...release, matching: () => chosen }
+  return async function* ask(query) {
+    for (const part of inParts(release, matchingOrdinals(release, query))) {
+      const reference = await engines.reference(release, part, query)
+      chosen = part
+      const [compiled = UNANSWERED] = engines.compiled(narrowed, [query])
+      yield { part, reference, compiled }
+      await breathe()
+    }
+  }
+}
+
+const UNANSWERED: EngineFault = { kind: 'engine', detail: 'the compiled evaluator left a query unanswered' }

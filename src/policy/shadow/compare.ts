@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Release } from '#model/release.ts'
-import type { EngineFault, Evaluate, Evaluation, Query } from '#policy/port.ts'
+import type { EngineFault, Evaluation, Query } from '#policy/port.ts'
+import type { AskReference } from './reference.ts'
 
 /** Whether two answers are one: the same satisfied and the same errored policies. Faults are no answers. */
 export function agree(a: Evaluation, b: Evaluation): boolean {
@@ -40,11 +41,11 @@ export function createBreathe(): Breathe {
   }
 }
 
-/** A few policies are prepared at a time: cedar-wasm holds the loop while it parses, about 0.1 ms per KB. */
+/** A few policies are asked about at a time: cedar-wasm parses about 10 KB in a millisecond, and compiling takes time too. */
 const PART_POLICIES_MAX = 16
 const PART_CHARACTERS_MAX = 8_192
 
-/** The ordinals in parts that cedar-wasm prepares in a few milliseconds each. */
+/** The ordinals in parts that take a few milliseconds each. */
 export function* inParts(release: Release, ordinals: readonly number[]): Generator<readonly number[]> {
   let part: number[] = []
   let characters = 0
@@ -61,35 +62,6 @@ export function* inParts(release: Release, ordinals: readonly number[]): Generat
   if (part.length > 0) yield part
 }
 
-/** A release of which only the policies last chosen match. */
-export interface Narrowed {
-  readonly release: Release
-  choose(ordinals: readonly number[]): void
-}
-
-/** Policies do not know of each other, so a release can be evaluated in parts; `united` puts the answers together. */
-export function narrow(release: Release): Narrowed {
-  let chosen: readonly number[] = []
-  return {
-    release: { ...release, matching: () => chosen },
-    choose: (ordinals) => {
-      chosen = ordinals
-    },
-  }
-}
-
-/** One query on the policies `part` alone. */
-export function evaluatePart(
-  evaluate: Evaluate,
-  narrowed: Narrowed,
-  part: readonly number[],
-  query: Query,
-): Evaluation | EngineFault {
-  narrowed.choose(part)
-  const [answer] = evaluate(narrowed.release, [query])
-  return answer ?? { kind: 'engine', detail: 'the engine left a query unanswered' }
-}
-
 /** Up to this many policies cedar-wasm is asked with all of them, so that it checks the scope index too. */
 const WHOLE_MAX = 128
 
@@ -103,33 +75,28 @@ export function isAskedWhole(release: Release): boolean {
  * them serves the next sample too; more of them are asked in parts.
  */
 export async function liveAnswer(
-  reference: Evaluate,
+  ask: AskReference,
   release: Release,
   query: Query,
-  breathe: Breathe,
 ): Promise<Evaluation | EngineFault> {
   const ordinals = matchingOrdinals(release, query)
-  if (ordinals.length > PART_POLICIES_MAX)
-    return await referenceAnswer(reference, release, query, breathe, ordinals)
-  const [answer] = reference(release, [query])
-  return answer ?? { kind: 'engine', detail: 'the engine left a query unanswered' }
+  return ordinals.length > PART_POLICIES_MAX
+    ? await referenceAnswer(ask, release, query, ordinals)
+    : await ask(release, ordinals, query)
 }
 
-/** What the reference says to a query, in parts, with time for others between them. */
+/** What the reference says to a query, in parts. Policies do not know of each other, so the answers can be put together. */
 export async function referenceAnswer(
-  reference: Evaluate,
+  ask: AskReference,
   release: Release,
   query: Query,
-  breathe: Breathe,
   ordinals: readonly number[] = askedOrdinals(release, query),
 ): Promise<Evaluation | EngineFault> {
-  const narrowed = narrow(release)
   const answers: Evaluation[] = []
   for (const part of inParts(release, ordinals)) {
-    const answer = evaluatePart(reference, narrowed, part, query)
+    const answer = await ask(release, part, query)
     if ('kind' in answer) return answer
     answers.push(answer)
-    await breathe()
   }
   return united(release, answers)
 }

@@ -6,6 +6,7 @@ import { askAgain, type CapturedQuery, captureQuery, type Difference, difference
 import { checkRelease, type Verdict } from './check-release.ts'
 import { agree, createBreathe, liveAnswer, matchingOrdinals } from './compare.ts'
 import { generateQueries } from './generate-queries.ts'
+import type { AskReference } from './reference.ts'
 import { type Backlog, createBacklog, createSample, type Sample } from './sampler.ts'
 
 /** A tenant as far as proving looks at it. */
@@ -17,8 +18,8 @@ export interface ProvingParts {
   readonly compiled: Evaluate
   /** The authority on the hot path. */
   readonly reference: Evaluate
-  /** The authority beside the hot path, with caches of its own so that checking does not empty those of decisions. */
-  readonly checker: Evaluate
+  /** The authority beside the hot path. */
+  readonly checker: AskReference
   /** Every tenant that is served. */
   readonly tenants: () => Iterable<ProvenTenant>
   readonly onDifference: (difference: Difference) => void
@@ -234,7 +235,7 @@ class Proving implements ProvenEngine {
 
   async #look({ trust, release, query, answer }: LiveSample): Promise<void> {
     const { checker } = this.#parts
-    const reference = await liveAnswer(checker, release, query, createBreathe()).catch(
+    const reference = await liveAnswer(checker, release, query).catch(
       (error: unknown): EngineFault => ({ kind: 'engine', detail: String(error) }),
     )
     if ('kind' in reference) {

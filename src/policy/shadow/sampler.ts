@@ -44,7 +44,7 @@ const SHARE_DEFAULT = 0.01
 /** And one each second, however few there are. */
 const INTERVAL_MILLISECONDS = 1_000
 /** But no two closer than this, however many there are: each costs as much as a dozen decisions. */
-const CLOSEST_MILLISECONDS = 50
+const CLOSEST_MILLISECONDS = 100
 
 /** A sampler of its own for each tenant. `random` is uniform in [0, 1); with a share of 1 every decision is looked at. */
 export function createSample(random: () => number, share: number = SHARE_DEFAULT): Sample {

@@ -6,12 +6,16 @@ import { createEvaluate } from '#policy/engine/evaluate.ts'
 import type { Evaluate } from '#policy/port.ts'
 import type { Difference } from '#policy/shadow/capture.ts'
 import { createProvenEngine, type ProvenTenant, type ProvingParts } from '#policy/shadow/proven-engine.ts'
+import { startReference } from '#policy/shadow/reference.ts'
 import { emptyRegistry } from '#registry/snapshot.ts'
 import { createRandom } from '../../support/generate/random.ts'
 import { facts, query, releaseOfTexts, uid } from '../../support/policy-records.ts'
 
 /** The authority, one for a test file. */
 export const reference = createEvaluate(createEngine())
+
+/** The same authority beside the hot path, in its thread. */
+export const { ask: checker } = startReference()
 
 /** The compiled evaluator as it is. */
 export const compiled = createCompiledEvaluate(reference)
@@ -72,7 +76,7 @@ export function proving(
   const engine = createProvenEngine({
     compiled,
     reference,
-    checker: reference,
+    checker,
     tenants: typeof tenants === 'function' ? tenants : () => tenants,
     onDifference: (difference) => differences.push(difference),
     onUnproven: (_tenant, _release, detail) => unproven.push(detail),

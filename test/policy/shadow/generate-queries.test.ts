@@ -8,7 +8,7 @@ import { emptyRegistry } from '#registry/snapshot.ts'
 import { createRandom } from '../../support/generate/random.ts'
 import { releaseOfTexts } from '../../support/policy-records.ts'
 import { createWorld, type World } from '../../support/world.ts'
-import { compiled, misreading, reference } from './engines.ts'
+import { checker, compiled, misreading } from './engines.ts'
 
 const EXAMPLES = readdirSync('policies/examples', { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
@@ -25,7 +25,7 @@ describe.each(EXAMPLES)('generated queries for %s', (example) => {
     const reached = new Set(queries.flatMap((query) => matchingOrdinals(release, query)))
     expect(reached.size).toBe(release.policyCount)
     const parts = { generated: queries, recorded: [] }
-    const verdict = await checkRelease({ compiled, reference }, release, parts, createBreathe())
+    const verdict = await checkRelease({ compiled, reference: checker }, release, parts, createBreathe())
     expect(verdict.kind).toBe('proven')
   })
 })
@@ -37,7 +37,7 @@ test.each([
 ])('an evaluator that reads %s is caught', async (_name, pattern, replacement) => {
   const { release, queries } = queriesFor(await createWorld('demo', { policies: 'demo' }))
   const parts = { generated: queries, recorded: [] }
-  const engines = { compiled: misreading(pattern, replacement), reference }
+  const engines = { compiled: misreading(pattern, replacement), reference: checker }
   expect((await checkRelease(engines, release, parts, createBreathe())).kind).toBe('differs')
 })
 
@@ -53,7 +53,12 @@ test('a release of many policies is compared in parts, and a wrong evaluator is 
   ])
   const check = (fast: Evaluate) => {
     const generated = generateQueries(release, emptyRegistry(), createRandom(7).next)
-    return checkRelease({ compiled: fast, reference }, release, { generated, recorded: [] }, createBreathe())
+    return checkRelease(
+      { compiled: fast, reference: checker },
+      release,
+      { generated, recorded: [] },
+      createBreathe(),
+    )
   }
   expect((await check(compiled)).kind).toBe('proven')
   expect((await check(misreading(/ <= /g, ' < '))).kind).toBe('differs')

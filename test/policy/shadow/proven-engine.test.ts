@@ -1,8 +1,19 @@
 import { describe, expect, test } from 'vitest'
 import type { ScopeQuestion } from '#model/release.ts'
 import type { Evaluate } from '#policy/port.ts'
+import type { AskReference } from '#policy/shadow/reference.ts'
 import { releaseOfTexts } from '../../support/policy-records.ts'
-import { ask, compiled, counting, misreading, POLICIES, proving, reference, tenantOf } from './engines.ts'
+import {
+  ask,
+  checker,
+  compiled,
+  counting,
+  misreading,
+  POLICIES,
+  proving,
+  reference,
+  tenantOf,
+} from './engines.ts'
 
 const ALLOW_ALL: Evaluate = (_release, queries) => queries.map(() => ({ satisfied: ['low'], errored: [] }))
 const PERMITTED = { satisfied: ['low'], errored: [] }
@@ -59,8 +70,7 @@ describe('before the first use', () => {
 
   test('without answers of cedar-wasm nothing is proven', async () => {
     const tenant = await tenantOf('acme')
-    const dead: Evaluate = (_release, queries) =>
-      queries.map(() => ({ kind: 'engine', detail: 'it trapped' }))
+    const dead: AskReference = async () => ({ kind: 'engine', detail: 'it trapped' })
     const { engine, unproven } = proving([tenant], { checker: dead })
     await engine.idle()
     expect(unproven).toEqual(['it trapped'])
@@ -96,10 +106,10 @@ describe('releases that follow each other', () => {
     let tenant = old
     let asked = 0
     const { engine } = proving(() => [tenant], {
-      checker: (release, queries) => {
+      checker: (...question) => {
         asked += 1
         if (asked === 10) tenant = next
-        return reference(release, queries)
+        return checker(...question)
       },
     })
     const next = await tenantOf('acme', ['@id("next")\npermit(principal, action, resource);'])

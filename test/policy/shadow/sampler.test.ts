@@ -15,7 +15,7 @@ describe('samples', () => {
       true,
     ])
     random = 0.009
-    expect([2_001, 2_049, 2_050, 2_051, 2_100].map((now) => sample(now))).toEqual([
+    expect([2_001, 2_099, 2_100, 2_101, 2_200].map((now) => sample(now))).toEqual([
       false,
       false,
       true,
@@ -23,7 +23,7 @@ describe('samples', () => {
       true,
     ])
     random = 0.01
-    expect(sample(2_200)).toBe(false)
+    expect(sample(2_300)).toBe(false)
   })
 })
 
