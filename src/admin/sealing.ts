@@ -2,14 +2,20 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TenantId } from '#model/ids.ts'
-import type { Issuer } from '#model/issuer.ts'
+import type { ClientCredentials, Issuer } from '#model/issuer.ts'
 
 /** Encrypts secrets of ours for the database, where only their sealed form is kept. */
 export interface Sealing {
-  /** `issuer` with its introspection secret sealed for `tenant`; unchanged without one. */
+  /** `issuer` with its secrets sealed for `tenant`; unchanged without any. */
   sealIssuer(tenant: TenantId, issuer: Issuer): Issuer
   /** The introspection secret of a stored issuer; undefined when there is none or it can't be opened here. */
   openSecret(tenant: TenantId, issuer: Issuer): string | undefined
+  /** The same for its secret of token exchanges. */
+  openExchangeSecret(tenant: TenantId, issuer: Issuer): string | undefined
+  /** A token that was exchanged for one of `issuer`, sealed. */
+  sealToken(tenant: TenantId, issuer: string, token: string): string
+  /** Undefined when it can't be opened here. */
+  openToken(tenant: TenantId, issuer: string, sealed: string): string | undefined
 }
 
 /** Opens the keys when they are first needed. */
@@ -36,21 +42,43 @@ export async function openSealing(dataDirectory: string, keyFile: string | undef
 export function createSealing(keys: readonly Uint8Array[]): Sealing {
   return {
     sealIssuer(tenant, issuer) {
-      const { introspection } = issuer
-      if (introspection === undefined) return issuer
-      const secret = seal(keys, introspection.secret, boundTo(tenant, issuer))
-      return { ...issuer, introspection: { ...introspection, secret } }
+      const { introspection, tokenExchange } = issuer
+      const sealed = <Client extends ClientCredentials>(client: Client, bound: Buffer): Client => ({
+        ...client,
+        secret: seal(keys, client.secret, bound),
+      })
+      return {
+        ...issuer,
+        ...(introspection && { introspection: sealed(introspection, boundTo(tenant, issuer)) }),
+        ...(tokenExchange && { tokenExchange: sealed(tokenExchange, exchangeBoundTo(tenant, issuer)) }),
+      }
     },
     openSecret(tenant, issuer) {
       const sealed = issuer.introspection?.secret
       return sealed === undefined ? undefined : open(keys, sealed, boundTo(tenant, issuer))
     },
+    openExchangeSecret(tenant, issuer) {
+      const sealed = issuer.tokenExchange?.secret
+      return sealed === undefined ? undefined : open(keys, sealed, exchangeBoundTo(tenant, issuer))
+    },
+    sealToken: (tenant, issuer, token) => seal(keys, token, tokenBoundTo(tenant, issuer)),
+    openToken: (tenant, issuer, sealed) => open(keys, sealed, tokenBoundTo(tenant, issuer)),
   }
 }
 
 /** INVARIANT: a sealed secret opens only where it was put: not for another tenant, issuer, URL or client. */
 function boundTo(tenant: TenantId, { issuer, introspection }: Issuer): Buffer {
   return Buffer.from(JSON.stringify([tenant, issuer, introspection?.url, introspection?.clientId]))
+}
+
+/** INVARIANT: both endpoints are part of it, so that the secret is shown to no third one. */
+function exchangeBoundTo(tenant: TenantId, { issuer, tokenExchange }: Issuer): Buffer {
+  const { url, revocationUrl = null, clientId } = tokenExchange ?? {}
+  return Buffer.from(JSON.stringify([tenant, issuer, 'token_exchange', url, revocationUrl, clientId]))
+}
+
+function tokenBoundTo(tenant: TenantId, issuer: string): Buffer {
+  return Buffer.from(JSON.stringify([tenant, issuer, 'exchanged_token']))
 }
 
 /** Envelope: a key of its own encrypts the secret, and our key encrypts that one. */

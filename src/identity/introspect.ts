@@ -5,6 +5,7 @@ import type { Stop } from '#model/identity.ts'
 import type { Introspection, Issuer } from '#model/issuer.ts'
 import type { TenantState } from '#model/state.ts'
 import type { JsonObject } from '#model/value.ts'
+import { createCircuits } from './circuit.ts'
 import { askIssuer, type IntrospectionParts, type Question } from './introspection-call.ts'
 import { stop } from './stop.ts'
 import { judgeClaims, type TokenClaims } from './token-claims.ts'
@@ -20,20 +21,12 @@ export type Introspect = (
 const TOKEN_SHAPE = /^[A-Za-z0-9._~+/-]{16,4096}=*$/
 const ENTRIES_MAX = 10_000
 const NEGATIVE_SECONDS = 5
-const FAILURES_MAX = 3
-const OPEN_SECONDS = { first: 5, max: 60 }
 /** RFC 7662 section 2.2; a refresh token that is active is still none that a call may carry. */
 const TOKEN_TYPES: readonly unknown[] = [undefined, 'bearer', 'dpop', 'n_a']
 
 interface Entry {
   readonly outcome: Result<TokenClaims, Stop>
   readonly until: EpochSeconds
-}
-
-/** Failures of one issuer in a row; from the third on it is left alone for a while. */
-interface Circuit {
-  failures: number
-  openUntil: number
 }
 
 /**
@@ -46,24 +39,20 @@ export function createIntrospect(
   parts: IntrospectionParts & { readonly onFault: (issuer: string, cause: string) => void },
 ): Introspect {
   const entries = new Map<string, Entry>()
-  const circuits = new Map<string, Circuit>()
+  const circuits = createCircuits()
   const underWay = new Map<string, Promise<Result<TokenClaims, Stop>>>()
 
   async function ask(question: Question): Promise<Result<TokenClaims, Stop>> {
     const { issuer, now } = question
     const slot = JSON.stringify([question.tenant, issuer.issuer, question.introspection.url])
-    const circuit = circuits.get(slot) ?? { failures: 0, openUntil: 0 }
-    circuits.set(slot, circuit)
-    if (now < circuit.openUntil) return unavailable((circuit.openUntil - now) / 1000)
+    const openFor = circuits.openFor(slot, now)
+    if (openFor > 0) return unavailable(openFor / 1000)
     try {
       const answer = await askIssuer(parts, question)
-      circuit.failures = 0
+      circuits.succeeded(slot)
       return judgeAnswer(answer, question, toSeconds(now))
     } catch (fault) {
-      circuit.failures += 1
-      const over = circuit.failures - FAILURES_MAX
-      if (over >= 0)
-        circuit.openUntil = now + 1000 * Math.min(OPEN_SECONDS.first * 2 ** over, OPEN_SECONDS.max)
+      circuits.failed(slot, now)
       parts.onFault(issuer.issuer, fault instanceof Error ? fault.message : 'unknown fault')
       return unavailable(1)
     }

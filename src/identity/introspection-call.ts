@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import { importJWK, type JWK, SignJWT } from 'jose'
 import { type EpochMilliseconds, toSeconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Introspection, Issuer } from '#model/issuer.ts'
 import type { JsonObject } from '#model/value.ts'
 import { isObject } from './claim-path.ts'
+import { authenticated } from './client-authentication.ts'
 import { parseJwt } from './jwt-format.ts'
 import type { KeySets } from './key-sets.ts'
 import type { OutboundRequest, SendOutbound } from './outbound.ts'
@@ -31,9 +30,7 @@ export interface Question {
 }
 
 const SIGNED_TYPE = 'token-introspection+jwt'
-const ASSERTION_SECONDS = 60
 const RESPONSE_AGE_SECONDS_MAX = 60
-const JWT_BEARER = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 /**
  * Asks the issuer about a token (RFC 7662) and gives its answer. The token travels in the body of a POST only.
@@ -55,51 +52,13 @@ export async function askIssuer(parts: IntrospectionParts, question: Question): 
 }
 
 async function requestOf(question: Question, secret: string): Promise<OutboundRequest> {
-  const { introspection, issuer, token } = question
-  const form = new URLSearchParams({ token, token_type_hint: 'access_token' })
-  const headers: { [name: string]: string } = {
-    accept: introspection.signed ? `application/${SIGNED_TYPE}` : 'application/json',
-    'content-type': 'application/x-www-form-urlencoded',
-  }
-  if (introspection.authentication === 'private_key_jwt') {
-    form.set('client_assertion_type', JWT_BEARER)
-    form.set('client_assertion', await assertion(question, secret))
-  }
-  if (introspection.authentication === 'client_secret_basic')
-    headers['authorization'] = basic(introspection.clientId, secret)
-  else form.set('client_id', introspection.clientId)
-  return {
+  const { introspection, issuer, token, now } = question
+  const post = {
     url: introspection.url,
-    method: 'POST',
-    headers,
-    body: form.toString(),
-    privateNetwork: issuer.privateNetwork === true,
-    // One PEM text holds both; each reader takes its own part.
-    ...(introspection.authentication === 'tls_client_auth' && { tls: { cert: secret, key: secret } }),
+    form: { token, token_type_hint: 'access_token' },
+    accept: introspection.signed ? `application/${SIGNED_TYPE}` : 'application/json',
   }
-}
-
-/** RFC 7523 section 3, for exactly this issuer, good for a minute and once. */
-async function assertion({ introspection, issuer, now }: Question, secret: string): Promise<string> {
-  const jwk = JSON.parse(secret) as JWK
-  if (jwk.alg === undefined) throw new Error('the introspection key has no `alg`')
-  const key = await importJWK(jwk, jwk.alg)
-  const seconds = Math.floor(toSeconds(now))
-  return await new SignJWT({})
-    .setProtectedHeader({ alg: jwk.alg, ...(jwk.kid !== undefined && { kid: jwk.kid }) })
-    .setIssuer(introspection.clientId)
-    .setSubject(introspection.clientId)
-    .setAudience(issuer.issuer)
-    .setJti(randomUUID())
-    .setIssuedAt(seconds)
-    .setExpirationTime(seconds + ASSERTION_SECONDS)
-    .sign(key)
-}
-
-/** RFC 6749 section 2.3.1: both parts are form-encoded first. */
-function basic(clientId: string, secret: string): string {
-  const encode = (text: string) => new URLSearchParams({ '': text }).toString().slice(1)
-  return `Basic ${Buffer.from(`${encode(clientId)}:${encode(secret)}`).toString('base64')}`
+  return await authenticated(post, introspection, secret, issuer, now)
 }
 
 /** RFC 9701 section 5: signed by the issuer for us, fresh, and no access token itself. */

@@ -1,12 +1,6 @@
 import { failed, type Result, success } from '#lib/result.ts'
-import type {
-  ClaimMapping,
-  ClaimType,
-  Introspection,
-  Issuer,
-  IssuerKeys,
-  IssuerProfile,
-} from '#model/issuer.ts'
+import type { ClaimMapping, ClaimType, Issuer, IssuerKeys, IssuerProfile } from '#model/issuer.ts'
+import { readClients } from './issuer-clients.ts'
 import {
   type Fields,
   type IssuerProblem,
@@ -22,7 +16,6 @@ import {
 } from './issuer-fields.ts'
 import { normalizeType } from './jwt-format.ts'
 import { ALGORITHMS, parseKeySet } from './key-set.ts'
-import { makesAccessTokens } from './profile-rules.ts'
 import { PROFILES, type Profile } from './profiles.ts'
 import { spiffeDomainOf } from './spiffe-id.ts'
 
@@ -38,6 +31,7 @@ const FIELDS = [
   'jwks_uri',
   'discovery',
   'introspection',
+  'token_exchange',
   'private_network',
   'claims',
   'clock_tolerance_seconds',
@@ -47,9 +41,7 @@ const FIELDS = [
   'status_lists',
 ]
 const CLAIMS = ['tenant', 'tenant_value', 'agent', 'user', 'actor', 'scope', 'id', 'session']
-const SECRET_CHARACTERS_MAX = 16_384
 const CLAIM_TYPES: readonly string[] = ['string', 'number', 'boolean', 'strings', 'object']
-const AUTHENTICATIONS: readonly string[] = ['private_key_jwt', 'client_secret_basic', 'tls_client_auth']
 
 /**
  * The issuer that an `issuer add` file describes, or every problem in it.
@@ -70,11 +62,8 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
   const keys = readKeys(json, issuer ?? '', profile, report)
   const claims = readClaims(json['claims'] ?? {}, profile, report)
   const limits = readLimits(json, report)
-  const introspection =
-    json['introspection'] === undefined ? undefined : readIntrospection(json['introspection'], report)
+  const clients = readClients(json, name, report)
   const statusLists = readStatusLists(json['status_lists'], report)
-  if (!makesAccessTokens({ profile: name }) && introspection !== undefined)
-    report('introspection', 'this profile makes no access tokens to ask about')
   if (problems.length > 0 || !issuer || !audience || !keys) return failed(problems)
   return success({
     issuer,
@@ -84,7 +73,7 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
     claims,
     ...(json['profile'] !== undefined && { profile: name }),
     ...limits,
-    ...(introspection !== undefined && { introspection }),
+    ...clients,
     ...(json['private_network'] === true && { privateNetwork: true }),
     ...(json['rotation'] === true && { rotation: true }),
     ...(statusLists !== undefined && { statusLists }),
@@ -213,33 +202,4 @@ function readClaims(value: unknown, profile: Profile, report: Report): ClaimMapp
     user: read('user') ?? profile.claims.user ?? 'sub',
     ...Object.fromEntries(more),
   }
-}
-
-function readIntrospection(value: unknown, report: Report): Introspection | undefined {
-  if (!isFields(value)) return report('introspection', 'must be an object')
-  const known = ['url', 'client_id', 'authentication', 'secret', 'cache_seconds_max', 'signed']
-  refuseUnknown(value, known, 'introspection.', report)
-  const inside: Report = (path, message) => report(`introspection.${path}`, message)
-  const url = readUrl(value['url'], 'introspection.url', report)
-  const clientId = readText(value['client_id'], 'introspection.client_id', report)
-  const secret = readSecret(value['secret'], inside)
-  const authentication = value['authentication'] ?? 'private_key_jwt'
-  if (!isAuthentication(authentication))
-    return report('introspection.authentication', `must be one of ${AUTHENTICATIONS.join(', ')}`)
-  const cacheSecondsMax = readNumber(value, 'cache_seconds_max', [0, 60], inside) ?? 30
-  const signed = readFlag(value, 'signed', inside)
-  if (url === undefined || clientId === undefined || secret === undefined) return undefined
-  return { url, clientId, authentication, secret, cacheSecondsMax, signed }
-}
-
-/** Text, or a private JWK as JSON. INVARIANT: a problem never repeats it. */
-function readSecret(value: unknown, report: Report): string | undefined {
-  const text = isFields(value) ? JSON.stringify(value) : value
-  return typeof text === 'string' && text !== '' && text.length <= SECRET_CHARACTERS_MAX
-    ? text
-    : report('secret', 'is required: a private JWK, a client secret, or PEM text with key and certificate')
-}
-
-function isAuthentication(value: unknown): value is Introspection['authentication'] {
-  return typeof value === 'string' && AUTHENTICATIONS.includes(value)
 }

@@ -44,17 +44,31 @@ export interface ClaimMapping {
   readonly session?: string
 }
 
-/** How opaque tokens are asked about (RFC 7662). */
-export interface Introspection {
-  readonly url: string
+/** How Warder proves itself to an issuer that it calls. */
+export interface ClientCredentials {
   readonly clientId: string
   readonly authentication: 'private_key_jwt' | 'client_secret_basic' | 'tls_client_auth'
   /** A private JWK, a client secret, or PEM text with key and certificate; sealed wherever it is stored. */
   readonly secret: string
+}
+
+/** How opaque tokens are asked about (RFC 7662). */
+export interface Introspection extends ClientCredentials {
+  readonly url: string
   /** Longest reuse of a positive answer. 0 to 60, default 30. */
   readonly cacheSecondsMax: number
   /** Whether only signed answers count (RFC 9701). */
   readonly signed: boolean
+}
+
+/** How tokens of an issuer are exchanged for those of upstreams (RFC 8693), and how these are ended (RFC 7009). */
+export interface TokenExchange extends ClientCredentials {
+  /** Its token endpoint. */
+  readonly url: string
+  /** Undefined: exchanged tokens end by themselves only. */
+  readonly revocationUrl?: string
+  /** Whether the subject token is sent as `actor_token` too. */
+  readonly actorToken: boolean
 }
 
 /** A token issuer that one tenant trusts (RFC 9068). One without an audience can't be registered. */
@@ -82,6 +96,8 @@ export interface Issuer {
   /** Whether its URLs may lead into private networks and this machine. Default false. */
   readonly privateNetwork?: boolean
   readonly introspection?: Introspection
+  /** Undefined: Warder exchanges no token of this issuer. */
+  readonly tokenExchange?: TokenExchange
   /** Whether a newer token of a session takes the place of older ones. Default false. */
   readonly rotation?: boolean
   /** URLs of status lists, and beginnings of such where they end in a slash; canonical. Default: none is read. */

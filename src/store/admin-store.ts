@@ -27,8 +27,8 @@ const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serv
 
 /** INVARIANT: no secret reaches the database in the clear. */
 async function sealed(tenant: TenantId, issuer: Issuer, sealing: OpenSealing | undefined): Promise<Issuer> {
-  if (issuer.introspection === undefined) return issuer
-  if (sealing === undefined) throw new Error('there is no key to seal the introspection secret with')
+  if (issuer.introspection === undefined && issuer.tokenExchange === undefined) return issuer
+  if (sealing === undefined) throw new Error('there is no key to seal the secrets of the issuer with')
   return (await sealing()).sealIssuer(tenant, issuer)
 }
 

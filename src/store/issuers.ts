@@ -89,10 +89,12 @@ export async function listIssuers(sql: Sql, tenant: TenantId, page: Page): Promi
 
 /** INVARIANT: a sealed secret leaves the database for the servers that use it only. */
 function withoutSecret(issuer: Issuer): Issuer {
-  const { introspection } = issuer
-  return introspection === undefined
-    ? issuer
-    : { ...issuer, introspection: { ...introspection, secret: 'sealed' } }
+  const { introspection, tokenExchange } = issuer
+  return {
+    ...issuer,
+    ...(introspection && { introspection: { ...introspection, secret: 'sealed' } }),
+    ...(tokenExchange && { tokenExchange: { ...tokenExchange, secret: 'sealed' } }),
+  }
 }
 
 /** An issuer as stored: members that JSON left out are undefined again. */

@@ -50,6 +50,38 @@ test('a sealed secret opens only where it was put', () => {
   }
 })
 
+test('the secret of token exchanges opens only for the endpoints that it was sealed for', () => {
+  const sealing = createSealing([key(1)])
+  const exchange = {
+    url: 'https://idp.example/token',
+    revocationUrl: 'https://idp.example/revoke',
+    clientId: 'rs',
+    authentication: 'client_secret_basic',
+    secret: SECRET,
+    actorToken: false,
+  } as const
+  const stored = sealing.sealIssuer(ACME, issuer([], { ...asked, tokenExchange: exchange }))
+  expect(JSON.stringify(stored)).not.toContain(SECRET)
+  expect(sealing.openExchangeSecret(ACME, stored)).toBe(SECRET)
+  expect(sealing.openSecret(ACME, stored)).toBe(SECRET)
+  expect(sealing.openExchangeSecret(GLOBEX, stored)).toBeUndefined()
+  const secret = stored.tokenExchange?.secret ?? ''
+  for (const moved of [{ url: 'https://evil.example/' }, { revocationUrl: 'https://evil.example/' }]) {
+    const changed = { ...stored, tokenExchange: { ...exchange, secret, ...moved } }
+    expect(sealing.openExchangeSecret(ACME, changed)).toBeUndefined()
+  }
+})
+
+test('a sealed token opens only for its tenant and issuer', () => {
+  const sealing = createSealing([key(1)])
+  const sealed = sealing.sealToken(ACME, 'https://idp.example', SECRET)
+  expect(sealed).not.toContain(SECRET)
+  expect(sealing.openToken(ACME, 'https://idp.example', sealed)).toBe(SECRET)
+  expect(sealing.openToken(GLOBEX, 'https://idp.example', sealed)).toBeUndefined()
+  expect(sealing.openToken(ACME, 'https://other.example', sealed)).toBeUndefined()
+  expect(createSealing([key(2)]).openToken(ACME, 'https://idp.example', sealed)).toBeUndefined()
+})
+
 test('keys are rotated: the first seals, all open, a removed one opens nothing', () => {
   const old = createSealing([key(1)]).sealIssuer(ACME, asked)
   const both = createSealing([key(2), key(1)])

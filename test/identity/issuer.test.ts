@@ -102,3 +102,54 @@ test('every problem is reported at once', () => {
   for (const odd of [null, [], 'x', 1, undefined])
     expect(parseIssuer(odd)).toEqual({ ok: false, failure: [{ path: '', message: 'must be a JSON object' }] })
 })
+
+const exchange = { url: 'https://idp.example/token', client_id: 'warder', secret: 'hunter2-hunter2' }
+
+test('a token exchange is read with safe defaults', () => {
+  const parsed = parseIssuer({ ...good, token_exchange: exchange })
+  expect(parsed).toMatchObject({
+    ok: true,
+    value: {
+      tokenExchange: {
+        url: 'https://idp.example/token',
+        clientId: 'warder',
+        authentication: 'private_key_jwt',
+        secret: 'hunter2-hunter2',
+        actorToken: false,
+      },
+    },
+  })
+})
+
+test.each<[string, unknown, string, RegExp]>([
+  ['that is a URL', 'https://idp.example/token', '', /must be an object/],
+  ['without TLS', { ...exchange, url: 'http://idp.example/token' }, '.url', /must be an https URL/],
+  ['without a client', { ...exchange, client_id: undefined }, '.client_id', /is required/],
+  ['without a secret', { ...exchange, secret: undefined }, '.secret', /is required/],
+  ['with another way in', { ...exchange, authentication: 'none' }, '.authentication', /must be one of/],
+  ['with a word for its flag', { ...exchange, actor_token: 'yes' }, '.actor_token', /true or false/],
+  [
+    'that revokes in the clear',
+    { ...exchange, revocation_url: 'http://idp.example/revoke' },
+    '.revocation_url',
+    /must be an https URL/,
+  ],
+  [
+    'with an unknown field',
+    { ...exchange, revocation_uri: 'https://idp.example/revoke' },
+    '.revocation_uri',
+    /did you mean `revocation_url`\?/,
+  ],
+])('a token exchange %s is refused, and its secret is not repeated', (_, odd, path, message) => {
+  const parsed = parseIssuer({ ...good, token_exchange: odd })
+  expect(parsed).toMatchObject({
+    ok: false,
+    failure: [{ path: `token_exchange${path}`, message: expect.stringMatching(message) }],
+  })
+  expect(JSON.stringify(parsed)).not.toContain('hunter2')
+})
+
+test('an issuer that makes no access tokens exchanges none', () => {
+  const file = { ...good, profile: 'txn-token', token_exchange: exchange }
+  expect(parseIssuer(file)).toMatchObject({ ok: false, failure: [{ path: 'token_exchange' }] })
+})
