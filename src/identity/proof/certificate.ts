@@ -29,21 +29,40 @@ const BYTE_SEQUENCE = /^\s*:([A-Za-z0-9+/]+={0,2}):\s*$/
 const CERTIFICATES_MAX = 8
 
 /**
- * A reader of client certificates in all the forms that gateways pass them on in, with a bounded cache. Dates and purpose are
- * checked each time; whether anybody trusts its issuer is not.
+ * A reader of client certificates in all the forms that gateways pass them on in. Dates and purpose are checked each time; whether
+ * anybody trusts its issuer is not.
+ *
+ * What was read is kept under the SHA-256 of what was passed, the newest of it.
+ *
+ * @param entriesMax how many certificates are kept
+ * @param bytesMax how long the texts may be together that they were read from; a longer one is not kept
  */
-export function createReadCertificate(entriesMax = 2_000): ReadCertificate {
-  const known = new Map<string, ClientCertificate>()
+export function createReadCertificate(entriesMax = 2_000, bytesMax = 16_777_216): ReadCertificate {
+  const known = new Map<string, { readonly certificate: ClientCertificate; readonly bytes: number }>()
+  let total = 0
+
+  function keep(slot: string, certificate: ClientCertificate, bytes: number): void {
+    if (bytes > bytesMax) return
+    known.set(slot, { certificate, bytes })
+    total += bytes
+    for (const [oldest, entry] of known) {
+      if (known.size <= entriesMax && total <= bytesMax) return
+      known.delete(oldest)
+      total -= entry.bytes
+    }
+  }
+
   return (passed, now) => {
     // nginx names a certificate even when it did not verify.
     if (passed.source === 'nginx' && passed.verified !== 'SUCCESS')
       return failed(stop('pop.certificate', 'the gateway did not verify the certificate'))
-    const slot = `${passed.source} ${passed.value} ${passed.chain ?? ''}`
-    const found = known.get(slot) ?? parse(passed)
+    const { source, value, chain } = passed
+    const text = JSON.stringify([source, value, chain])
+    const slot = hash('sha256', text)
+    const kept = known.get(slot)?.certificate
+    const found = kept ?? parse(passed)
     if (found === undefined) return failed(stop('pop.certificate', 'the certificate could not be read'))
-    const oldest = known.keys().next().value
-    if (known.size >= entriesMax && !known.has(slot) && oldest !== undefined) known.delete(oldest)
-    known.set(slot, found)
+    if (kept === undefined) keep(slot, found, text.length)
     const objection = found.leaf && objectionTo(found.leaf, now)
     return objection === undefined ? success(found) : failed(objection)
   }

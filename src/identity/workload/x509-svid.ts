@@ -7,9 +7,9 @@ import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
-import { isAuthority, keyUsageOf } from './constraints.ts'
+import { factsOf } from './constraints.ts'
+import { leadsTo } from './path.ts'
 
-const PATH_LENGTH_MAX = 4
 const ANCHORS = new WeakMap<Issuer, readonly X509Certificate[]>()
 
 /**
@@ -29,8 +29,10 @@ export function workloadOfSvid(
   const bundle = domain && issuers.find((each) => isBundleOf(each, domain))
   if (leaf === undefined || id === undefined || domain === undefined || !bundle) return success(undefined)
   if (id === `spiffe://${domain}`) return refused('the id of a workload has a path')
-  const usage = keyUsageOf(leaf)
-  if (isAuthority(leaf) || usage?.digitalSignature !== true || usage.keyCertSign || usage.crlSign)
+  const facts = factsOf(leaf)
+  if (typeof facts === 'string') return refused(facts)
+  const { isAuthority, keyUsage: usage } = facts
+  if (isAuthority || usage?.digitalSignature !== true || usage.keyCertSign || usage.crlSign)
     return refused('a certificate that can issue others names no workload')
   return leadsTo(leaf, chain, anchorsOf(bundle), domain, now)
     ? success(id)
@@ -57,41 +59,6 @@ function anchorsOf(issuer: Issuer): readonly X509Certificate[] {
   })
   ANCHORS.set(issuer, anchors)
   return anchors
-}
-
-/** RFC 5280 section 6, as far as SPIFFE needs it: names, signatures, dates, and who may issue. */
-function leadsTo(
-  leaf: X509Certificate,
-  chain: readonly X509Certificate[],
-  anchors: readonly X509Certificate[],
-  domain: string,
-  now: EpochMilliseconds,
-): boolean {
-  let current = leaf
-  for (let length = 1; length <= PATH_LENGTH_MAX; length++) {
-    if (anchors.some((anchor) => issued(anchor, current, now))) return true
-    const next = chain.find((each) => issued(each, current, now) && isOfDomain(each, domain))
-    if (next === undefined) return false
-    current = next
-  }
-  return false
-}
-
-function issued(authority: X509Certificate, subject: X509Certificate, now: EpochMilliseconds): boolean {
-  return (
-    authority.ca &&
-    authority.validFromDate.getTime() <= now &&
-    authority.validToDate.getTime() >= now &&
-    keyUsageOf(authority)?.keyCertSign !== false &&
-    subject.checkIssued(authority) &&
-    subject.verify(authority.publicKey)
-  )
-}
-
-/** An authority that has a SPIFFE ID issues for its own domain only. */
-function isOfDomain(authority: X509Certificate, domain: string): boolean {
-  const id = spiffeIdOf(authority)
-  return id === undefined || spiffeDomainOf(id) === domain
 }
 
 function refused(detail: string): { readonly ok: false; readonly failure: Stop } {

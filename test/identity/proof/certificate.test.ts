@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { createReadCertificate, type ReadCertificate } from '#identity/proof/certificate.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { GatewaySettings } from '#model/gateway.ts'
 import type { ReasonCode } from '#model/reasons.ts'
@@ -186,4 +187,42 @@ test('a token that is bound to key and certificate needs both', async () => {
     failure: { code: 'pop.key' },
   })
   expect(await send('bearer', right, true)).toMatchObject({ failure: { code: 'pop.scheme' } })
+})
+
+describe('certificates that were read are kept', () => {
+  const leafOf = (read: ReadCertificate, from: Credentials) => {
+    const found = read(passed('envoy', from.certificate), now)
+    return found.ok ? found.value.leaf : undefined
+  }
+
+  test('until there are too many of them', () => {
+    const read = createReadCertificate(1)
+    const first = leafOf(read, client)
+    expect(leafOf(read, client)).toBe(first)
+    expect(leafOf(read, other)).not.toBe(first)
+    expect(leafOf(read, client)).not.toBe(first)
+  })
+
+  test('until they are too long together', () => {
+    const { length } = encodeURIComponent(client.certificate)
+    const read = createReadCertificate(100, 1.5 * length)
+    const first = leafOf(read, client)
+    expect(leafOf(read, client)).toBe(first)
+    leafOf(read, other)
+    expect(leafOf(read, client)).not.toBe(first)
+  })
+
+  test('and one that is too long by itself is not', () => {
+    const read = createReadCertificate(100, 100)
+    expect(leafOf(read, client)).toBeDefined()
+    expect(leafOf(read, client)).not.toBe(leafOf(read, client))
+  })
+
+  test('and what follows it makes another one', () => {
+    const read = createReadCertificate()
+    const bytes = (from: Credentials) => `:${from.certificate.replace(/-----[A-Z ]+-----|\s/g, '')}:`
+    const alone = read({ source: 'rfc9440', value: bytes(client) }, now)
+    const chained = read({ source: 'rfc9440', value: bytes(client), chain: bytes(authority) }, now)
+    expect([alone, chained]).toMatchObject([{ value: { chain: [] } }, { value: { chain: [{}] } }])
+  })
 })
