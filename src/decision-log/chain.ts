@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Json } from '#model/value.ts'
 import type { LogEntry } from './entry.ts'
-import type { LogRow } from './port.ts'
+import type { LogRow, SealedRow } from './port.ts'
 
 /** `previous_hash` of a writer's first row. */
 export const GENESIS_HASH = '0'.repeat(64)
@@ -29,31 +29,33 @@ export interface ChainBreak {
 }
 
 /**
- * A row linked to the one before it, with its canonical length in characters for bounding batches.
+ * A row linked to the one before it.
  *
  * INVARIANT: the hash is of what a database can hold. It takes neither NUL nor half surrogates; were they replaced later,
  * a caller could make its own rows look edited, and the whole chain with them.
  */
-export function linkRow(
-  entry: LogEntry,
-  writer: string,
-  previous: ChainHead | undefined,
-): { readonly row: LogRow; readonly characters: number } {
+export function sealRow(entry: LogEntry, writer: string, previous: ChainHead | undefined): SealedRow {
   const open = {
     ...entry,
     writer,
     sequence: (previous?.sequence ?? 0) + 1,
     previous_hash: previous?.hash ?? GENESIS_HASH,
   }
-  const content = canonicalJson(open)
-  if (!MAY_BE_UNSTORABLE.test(content)) return linked(open, content)
-  const storable = content.replaceAll(ESCAPE, (found) => (UNSTORABLE.test(found) ? '\\ufffd' : found))
-  const row = JSON.parse(storable) as typeof open
-  return linked(row, canonicalJson(row))
+  const content = storable(canonicalJson(open))
+  const hashed = digest(content)
+  return {
+    writer,
+    sequence: open.sequence,
+    hash: hashed,
+    json: `${content.slice(0, -1)},"hash":"${hashed}"}`,
+  }
 }
 
-function linked(open: Omit<LogRow, 'hash'>, content: string): ReturnType<typeof linkRow> {
-  return { row: { ...open, hash: digest(content) }, characters: content.length }
+function storable(content: string): string {
+  if (!MAY_BE_UNSTORABLE.test(content)) return content
+  const kept = content.replaceAll(ESCAPE, (found) => (UNSTORABLE.test(found) ? '\\ufffd' : found))
+  // The character that stands for them is written as itself in canonical JSON.
+  return canonicalJson(JSON.parse(kept) as Json)
 }
 
 /**

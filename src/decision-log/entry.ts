@@ -38,9 +38,11 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
   const { request, identity, judgement, decision, gateway } = input
   const report = createMaskReport()
   const facts = factsOf(input, mask, report)
-  const { detail, evaluations, provenance } = judgement.trace
+  const { detail, evaluations, provenance, exchange } = judgement.trace
   const isUnread = identity === undefined && decision.reasons[0]?.code.startsWith('request.') === true
-  const isDecidable = !isUnread && (identity !== undefined || request.credentials.length === 0)
+  // What the server of an exchange said is nowhere kept.
+  const isForeign = decision.reasons[0]?.code.startsWith('exchange.') === true
+  const isDecidable = !isUnread && !isForeign && (identity !== undefined || request.credentials.length === 0)
   const text = (value: string | undefined) => (value === undefined ? null : columnText(value, mask))
   const uid = (thing: { readonly type: string; readonly id: string } | undefined) =>
     thing === undefined ? null : columnText(`${thing.type}::${thing.id}`, mask)
@@ -65,6 +67,7 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
       explained: request.explain,
       evaluations,
       provenance,
+      exchange: exchange && jsonObject({ ...exchange }),
       advice: judgement.advice.length === 0 ? undefined : judgement.advice,
       expires_at: decision.expiresAt,
     }),

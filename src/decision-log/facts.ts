@@ -120,6 +120,7 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
       token &&
       jsonObject({
         issuer: token.issuer,
+        kind: token.kind,
         subject: mask.json(token.subject, 'identity.token.subject', report),
         id: token.id === undefined ? undefined : mask.text(token.id),
         client:

@@ -40,12 +40,18 @@ export interface LogRow {
   readonly hash: string
 }
 
+/** A row in its place in the chain, encoded once: what was hashed is what is sent. */
+export interface SealedRow extends Pick<LogRow, 'writer' | 'sequence' | 'hash'> {
+  /** The whole row as JSON, free of characters that a database can't hold. */
+  readonly json: string
+}
+
 /**
  * Makes rows durable in one round trip, in order; all or nothing. Rejects when the database did not confirm, which leaves
  * open whether they are stored: the same rows then come again, and those whose `writer` and `sequence` are stored already
  * must be skipped without an error.
  */
-export type AppendRows = (rows: readonly LogRow[]) => Promise<void>
+export type AppendRows = (rows: readonly SealedRow[]) => Promise<void>
 
 /** Filter of a log query; newest first. */
 export interface LogFilter {

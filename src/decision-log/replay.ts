@@ -130,6 +130,7 @@ function parseToken(facts: JsonObject): VerifiedToken {
   const boundTo = objectAt(facts, 'bound_to')
   return {
     issuer: textAt(facts, 'issuer'),
+    ...(textIn(facts, 'kind') === 'api-key' && { kind: 'api-key' }),
     subject: textAt(facts, 'subject'),
     id: textIn(facts, 'id'),
     expiresAt: facts['expires_at'] as EpochSeconds,

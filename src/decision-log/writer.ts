@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failed, type Result, success } from '#lib/result.ts'
-import { type ChainHead, linkRow } from './chain.ts'
+import { type ChainHead, sealRow } from './chain.ts'
 import { correctionOf, withheld, withNote } from './correction.ts'
 import type { LogEntry } from './entry.ts'
-import type { AppendRows, LogRow } from './port.ts'
+import type { AppendRows, SealedRow } from './port.ts'
 
 /** Why a decision may not leave as it is: its row is not durable, or there is no room for it. */
 export type LogFailure = 'log.unavailable' | 'log.overflow'
@@ -45,13 +45,14 @@ export interface LogWriterStats {
 }
 
 interface Waiting {
-  entry: LogEntry
+  /** Sealed rows can't change any more. */
+  row: LogEntry | SealedRow
   readonly deadline: number
   /** Undefined once the caller has its answer. */
   settle: ((outcome: Result<undefined, LogFailure>) => void) | undefined
 }
 
-const BATCH_ROWS_MAX = 500
+const BATCH_ROWS_MAX = 250
 /** Keeps the making of one batch from stalling the event loop. */
 const BATCH_CHARACTERS_MAX = 2_000_000
 const BACK_OFF_MILLISECONDS = { first: 25, max: 1_000 }
@@ -96,16 +97,17 @@ export class LogWriter {
     if (this.#queue.length + this.#underWay.length >= this.#parts.queueMax) return this.#overflow()
     const now = performance.now()
     if (this.#parts.mode === 'buffer') {
-      this.#push({ entry, deadline: now, settle: undefined })
+      // Nobody can take it back, so it is sealed at once: the queue holds texts, and no batch is sealed in one long turn.
+      this.#push({ row: this.#seal(entry), deadline: now, settle: undefined })
       return Promise.resolve(success(undefined))
     }
     // After a whole wait without any success there is nothing to hope for within another one.
     if (this.#failingSince !== undefined && now - this.#failingSince > this.#waitMilliseconds) {
-      this.#push({ entry: withheld(entry), deadline: now, settle: undefined })
+      this.#push({ row: withheld(entry), deadline: now, settle: undefined })
       return Promise.resolve(this.#fail('log.unavailable'))
     }
     return new Promise((settle) => {
-      this.#push({ entry, deadline: now + this.#waitMilliseconds, settle })
+      this.#push({ row: entry, deadline: now + this.#waitMilliseconds, settle })
       this.#timer ??= setTimeout(() => this.#expire(), this.#waitMilliseconds)
     })
   }
@@ -147,7 +149,7 @@ export class LogWriter {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      const rows = this.#seal()
+      const rows = this.#nextBatch()
       if (!(await this.#appendUntilDurable(rows))) break
       this.#counts.written += rows.length
       this.#counts.batches += 1
@@ -159,26 +161,32 @@ export class LogWriter {
     this.#pump = undefined
   }
 
-  /** Moves the next rows from the queue into the chain; from here on they can't change. */
-  #seal(): readonly LogRow[] {
-    const rows: LogRow[] = []
+  /** Moves the next rows out of the queue; from here on none of them can change. */
+  #nextBatch(): readonly SealedRow[] {
+    const rows: SealedRow[] = []
     let characters = 0
     for (const waiting of this.#queue) {
       if (rows.length === BATCH_ROWS_MAX || characters > BATCH_CHARACTERS_MAX) break
-      const entry = this.#unlogged === 0 ? waiting.entry : withNote(waiting.entry, this.#unlogged)
-      this.#unlogged = 0
-      const linked = linkRow(entry, this.#parts.writer, this.#head)
-      this.#head = linked.row
-      characters += linked.characters
-      rows.push(linked.row)
+      const row = isSealed(waiting.row) ? waiting.row : this.#seal(waiting.row)
+      characters += row.json.length
+      rows.push(row)
     }
     this.#underWay = this.#queue.slice(0, rows.length)
     this.#queue = this.#queue.slice(rows.length)
     return rows
   }
 
+  /** Gives a row its place in the chain: in the order of the queue. */
+  #seal(entry: LogEntry): SealedRow {
+    const noted = this.#unlogged === 0 ? entry : withNote(entry, this.#unlogged)
+    this.#unlogged = 0
+    const row = sealRow(noted, this.#parts.writer, this.#head)
+    this.#head = { sequence: row.sequence, hash: row.hash }
+    return row
+  }
+
   /** Sends the same rows until the database confirms them; false when closing gave up first. */
-  async #appendUntilDurable(rows: readonly LogRow[]): Promise<boolean> {
+  async #appendUntilDurable(rows: readonly SealedRow[]): Promise<boolean> {
     const { signal } = this.#closing
     for (let wait = BACK_OFF_MILLISECONDS.first; !signal.aborted; wait *= 2) {
       if (await this.#tryAppend(rows)) return true
@@ -187,7 +195,7 @@ export class LogWriter {
     return false
   }
 
-  async #tryAppend(rows: readonly LogRow[]): Promise<boolean> {
+  async #tryAppend(rows: readonly SealedRow[]): Promise<boolean> {
     // A plain timer: this runs for each batch, and abort signals that are raced cost more than the rows of a small one.
     const { promise: given, reject: giveUp } = Promise.withResolvers<never>()
     const late = (): void => giveUp(new Error('the append was not confirmed in time'))
@@ -214,16 +222,17 @@ export class LogWriter {
     this.#timer = undefined
     for (const waiting of this.#queue)
       if (isDue(waiting, now)) {
-        waiting.entry = withheld(waiting.entry)
+        if (!isSealed(waiting.row)) waiting.row = withheld(waiting.row)
         this.#settle(waiting, this.#fail('log.unavailable'))
       }
     const corrections: LogEntry[] = []
     for (const waiting of this.#underWay)
       if (isDue(waiting, now)) {
-        if (waiting.entry.decision === 'allow') corrections.push(correctionOf(waiting.entry))
+        if (!isSealed(waiting.row) && waiting.row.decision === 'allow')
+          corrections.push(correctionOf(waiting.row))
         this.#settle(waiting, this.#fail('log.unavailable'))
       }
-    this.#queue.push(...corrections.map((entry) => ({ entry, deadline: now, settle: undefined })))
+    this.#queue.push(...corrections.map((row) => ({ row, deadline: now, settle: undefined })))
     const next = [...this.#underWay, ...this.#queue].find((waiting) => waiting.settle !== undefined)
     if (next === undefined) return
     // In an outage thousands wait, each with its own deadline; they are answered in a few groups.
@@ -241,6 +250,10 @@ export class LogWriter {
     else this.#counts.unavailable += 1
     return failed(code)
   }
+}
+
+function isSealed(row: LogEntry | SealedRow): row is SealedRow {
+  return 'json' in row
 }
 
 function isDue(waiting: Waiting, now: number): boolean {

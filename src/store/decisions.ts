@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AppendRows, LogCursor, LogFilter, LogRow, QueryLog } from '#decision-log/port.ts'
+import type { AppendRows, LogCursor, LogFilter, LogRow, QueryLog, SealedRow } from '#decision-log/port.ts'
 import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
 import { codeOf, isConnectionLoss, withDeadline } from './faults.ts'
@@ -44,7 +44,7 @@ export function createAppendRows(db: Database, options: AppendOptions = {}): App
   }
 }
 
-async function append(sql: Sql, rows: readonly LogRow[]): Promise<void> {
+async function append(sql: Sql, rows: readonly SealedRow[]): Promise<void> {
   if (rows.length === 0) return
   try {
     await insertRows(sql, rows)
@@ -56,37 +56,24 @@ async function append(sql: Sql, rows: readonly LogRow[]): Promise<void> {
   }
 }
 
-async function insertRows(sql: Sql, rows: readonly LogRow[]): Promise<void> {
+async function insertRows(sql: Sql, rows: readonly SealedRow[]): Promise<void> {
   await sql`
     insert into decisions (tenant, decided_at, decision_id, decision, reason, reasons, obligations, gateway, dialect,
       request_id, traceparent, agent, "user", subject, tool, action, resource, policies, release, state_version,
       duration_us, facts, trace, writer, sequence, previous_hash, hash)
-    select * from json_to_recordset(${storableJson(rows)}::text::json) as given (
+    select * from json_to_recordset(${`[${rows.map(({ json }) => json).join()}]`}::text::json) as given (
       tenant text, decided_at timestamptz, decision_id uuid, decision text, reason text, reasons json,
       obligations json, gateway text, dialect text, request_id text, traceparent text, agent text, "user" text,
       subject text, tool text, action text, resource text, policies json, release text, state_version bigint,
       duration_us integer, facts json, trace json, writer text, sequence bigint, previous_hash text, hash text)`
 }
 
-/**
- * JSON that Postgres can store. Two kinds of character can't be: NUL and half surrogates; both become U+FFFD here,
- * because a caller must not be able to spoil the whole batch with one string.
- */
-function storableJson(rows: readonly object[]): string {
-  const text = JSON.stringify(rows)
-  if (!/\\u(?:0000|d[89a-f])/i.test(text)) return text
-  // Every escape is matched, so that the backslash of `\\u0000` (a text, not a NUL) is not taken for one.
-  return text.replaceAll(/\\(?:u[0-9a-f]{4}|.)/gi, (found) =>
-    /^\\u(?:0000|d[89a-f])/i.test(found) ? '\\ufffd' : found,
-  )
-}
-
 /** Rows whose place in the chain is free. @throws when a place holds another row. */
-async function rowsNotThere(sql: Sql, rows: readonly LogRow[]): Promise<readonly LogRow[]> {
+async function rowsNotThere(sql: Sql, rows: readonly SealedRow[]): Promise<readonly SealedRow[]> {
   const places = rows.map(({ writer, sequence }) => ({ writer, sequence }))
   const found = await sql<{ writer: string; sequence: string; hash: string }[]>`
     select d.writer, d.sequence::text, d.hash from decisions d
-    join json_to_recordset(${storableJson(places)}::text::json)
+    join json_to_recordset(${JSON.stringify(places)}::text::json)
       as given (writer text, sequence bigint) on d.writer = given.writer and d.sequence = given.sequence`
   const hashes = new Map(found.map((row) => [`${row.sequence} ${row.writer}`, row.hash]))
   return rows.filter((row) => {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LogRow } from '#decision-log/port.ts'
 import { type Database, openDatabase } from '#store/database.ts'
-import { createAppendRows, registerWriter } from '#store/decisions.ts'
+import { registerWriter } from '#store/decisions.ts'
+import { appendRowsTo } from '../support/append-rows.ts'
 import { logRow } from '../support/store-samples.ts'
 import { type Run, runner, temporaryFolder } from './harness.ts'
 
@@ -18,7 +19,7 @@ let sequence = 0
 beforeAll(async () => {
   beside = await openDatabase({ url: undefined, dataDir: folder.path, applicationName: 'test' })
   await registerWriter(beside, writer, 'test')
-  append = createAppendRows(beside)
+  append = appendRowsTo(beside)
   await append(Array.from({ length: 1300 }, () => row('acme')))
   await append([row('globex', { decision: 'deny', reason: 'policy.forbid', agent: 'bad\u001b[31mbot' })])
 })

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sealRow } from '#decision-log/chain.ts'
+import type { LogEntry } from '#decision-log/entry.ts'
 import type { AppendRows, LogCursor, LogRow, QueryLog } from '#decision-log/port.ts'
 import { logRow, newTenant } from '../support/store-samples.ts'
 
 /** What an implementation brings to the suite. */
 export interface DecisionLogSubject {
-  readonly append: AppendRows
+  readonly append: (rows: readonly LogRow[]) => Promise<void>
+  readonly appendSealed: AppendRows
   readonly log: QueryLog
   readonly lastOfWriter: (
     writer: string,
@@ -70,10 +73,13 @@ export function decisionLogContract(open: () => Promise<DecisionLogSubject>): vo
   test('text that Postgres can not hold spoils neither its row nor the batch', async () => {
     const tenant = newTenant()
     const writer = randomUUID()
-    await subject.append([
-      logRow(tenant, writer, 1, { agent: 'a\u0000b', facts: { ['k\u0000']: 'x\ud800y', kept: '\\u0000' } }),
-      logRow(tenant, writer, 2),
-    ])
+    const spoilt = { agent: 'a\u0000b', facts: { ['k\u0000']: 'x\ud800y', kept: '\\u0000' } }
+    const entry = (more?: Parameters<typeof logRow>[3]): LogEntry => {
+      const { hash: _hash, ...open } = logRow(tenant, writer, 1, more)
+      return open
+    }
+    const head = sealRow(entry(spoilt), writer, undefined)
+    await subject.appendSealed([head, sealRow(entry(), writer, head)])
     const [second, first] = await everything({ tenant }, 10)
     expect(second?.sequence).toBe(2)
     expect(first?.agent).toBe('a\ufffdb')

@@ -1,20 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ChainHead, canonicalJson, linkRow, verifyRows } from '#decision-log/chain.ts'
+import { canonicalJson, sealRow, verifyRows } from '#decision-log/chain.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
-import type { LogRow } from '#decision-log/port.ts'
+import type { LogRow, SealedRow } from '#decision-log/port.ts'
+import { opened } from '../support/append-rows.ts'
 
 function chain(count: number, writer = 'w'): LogRow[] {
   const rows: LogRow[] = []
-  let head: ChainHead | undefined
+  let head: SealedRow | undefined
   for (let i = 1; i <= count; i++) {
-    const { row } = linkRow(
-      { decision_id: `${writer}${i}`, facts: { i, a: { b: [i] } } } as unknown as LogEntry,
-      writer,
-      head,
-    )
-    head = row
-    rows.push(row)
+    const entry = { decision_id: `${writer}${i}`, facts: { i, a: { b: [i] } } } as unknown as LogEntry
+    head = sealRow(entry, writer, head)
+    rows.push(opened(head))
   }
   return rows
 }
@@ -66,8 +63,7 @@ describe('a chain', () => {
       'a row that was replaced together with its own hash',
       (rows) => {
         const { hash: _hash, ...open } = at(rows, 1)
-        const { row } = linkRow({ ...open, facts: { i: 99 } }, 'w', at(rows, 0))
-        return rows.with(1, row)
+        return rows.with(1, opened(sealRow({ ...open, facts: { i: 99 } }, 'w', at(rows, 0))))
       },
       { sequence: 3, kind: 'unlinked' },
     ],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { canonicalJson, linkRow } from '#decision-log/chain.ts'
+import { canonicalJson, sealRow } from '#decision-log/chain.ts'
 import { type EntryInput, makeEntry } from '#decision-log/entry.ts'
 import { createMask, createMaskReport } from '#decision-log/mask.ts'
 import type { LogRow } from '#decision-log/port.ts'
@@ -10,6 +10,7 @@ import type { VerifiedIdentity } from '#model/identity.ts'
 import type { DecisionId, ReleaseId } from '#model/ids.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
+import { opened } from '../support/append-rows.ts'
 import { gateway, ISSUER, NOW_SECONDS, request, TENANT } from '../support/tokens.ts'
 
 const mask = createMask(new Uint8Array(32).fill(7))
@@ -86,8 +87,7 @@ function input(more: Partial<AuthorizationRequest> = {}, rest: Partial<EntryInpu
 
 /** The row as the database gives it back. */
 function stored(more?: Partial<AuthorizationRequest>, rest?: Partial<EntryInput>): LogRow {
-  const { row } = linkRow(makeEntry(input(more, rest), mask), 'w', undefined)
-  return JSON.parse(JSON.stringify(row)) as LogRow
+  return opened(sealRow(makeEntry(input(more, rest), mask), 'w', undefined))
 }
 
 test('a row holds the answer, the verified parties and where every fact came from', () => {

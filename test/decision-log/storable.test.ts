@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { linkRow, verifyRows } from '#decision-log/chain.ts'
+import { sealRow, verifyRows } from '#decision-log/chain.ts'
 import type { LogRow } from '#decision-log/port.ts'
 import type { JsonObject } from '#model/value.ts'
+import { opened } from '../support/append-rows.ts'
 import { askWorld } from '../support/ask.ts'
 import { createWorld, policyFile } from '../support/world.ts'
 
@@ -18,7 +19,7 @@ async function rowsFor(bodies: readonly JsonObject[]): Promise<readonly LogRow[]
   const world = await createWorld('acme', {
     policies: [policyFile('@id("all") permit(principal, action, resource);')],
     append: async (batch) => {
-      rows.push(...batch)
+      rows.push(...batch.map(opened))
     },
   })
   for (const body of bodies) await askWorld(world, body)
@@ -46,10 +47,8 @@ it('whatever text a row holds, the stored row has the hash of the row', async ()
   fc.assert(
     fc.property(text, text, (name, value) => {
       const { writer, sequence: _, previous_hash: __, hash: ___, ...entry } = first
-      const { row } = linkRow(
-        { ...entry, facts: { [name]: value }, trace: { detail: value } },
-        writer,
-        undefined,
+      const row = opened(
+        sealRow({ ...entry, facts: { [name]: value }, trace: { detail: value } }, writer, undefined),
       )
       expect(row).toEqual(stored(row))
       expect(verifyRows([stored(row)])).toMatchObject({ ok: true })

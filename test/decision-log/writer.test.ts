@@ -3,13 +3,14 @@ import { verifyRows } from '#decision-log/chain.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import type { AppendRows, LogRow } from '#decision-log/port.ts'
 import { createLogWriter, type LogWriterParts } from '#decision-log/writer.ts'
+import { opened } from '../support/append-rows.ts'
 
 /** The table: skips what it has, as the store does. */
 function createTable() {
   const rows = new Map<number, LogRow>()
   const append: AppendRows = async (batch) => {
     await Promise.resolve()
-    for (const row of batch) if (!rows.has(row.sequence)) rows.set(row.sequence, structuredClone(row))
+    for (const row of batch) if (!rows.has(row.sequence)) rows.set(row.sequence, opened(row))
   }
   return { rows: () => [...rows.values()].toSorted((a, b) => a.sequence - b.sequence), append }
 }
@@ -77,8 +78,8 @@ test('10,000 concurrent writes keep their order and one unbroken chain, in group
     Array.from({ length: 10_000 }, (_, i) => `d${i}`),
   )
   expect(verifyRows(table.rows()).ok).toBe(true)
-  expect(appends).toBe(20)
-  expect(writer.stats()).toMatchObject({ written: 10_000, batches: 20, queued: 0, underWay: 0, faults: 0 })
+  expect(appends).toBe(40)
+  expect(writer.stats()).toMatchObject({ written: 10_000, batches: 40, queued: 0, underWay: 0, faults: 0 })
 })
 
 test('a write does not end before its row is durable', async () => {
@@ -297,5 +298,16 @@ test.each([
   gate.resolve()
   await writer.close(1_000)
   expect(table.rows()).toHaveLength(2)
+  expect(verifyRows(table.rows()).ok).toBe(true)
+})
+
+test('in `buffer` a row is sealed when it is written: what its objects become later changes nothing', async () => {
+  const table = createTable()
+  const writer = writerFor(table.append, { mode: 'buffer' })
+  const facts = { version: 1, kept: 'as it was' }
+  await writer.write({ ...entry('d1'), facts })
+  facts.kept = 'changed'
+  await writer.close(1_000)
+  expect(table.rows().map((row) => row.facts)).toEqual([{ version: 1, kept: 'as it was' }])
   expect(verifyRows(table.rows()).ok).toBe(true)
 })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createAppendRows, createQueryLog, lastOfWriter, registerWriter } from '#store/decisions.ts'
 import { decisionLogContract } from '../contracts/decision-log.contract.ts'
+import { appendRowsTo } from '../support/append-rows.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logRow, newTenant } from '../support/store-samples.ts'
 
@@ -9,7 +10,8 @@ describe('the decision log on Postgres', () => {
   decisionLogContract(async () => {
     const db = await openTestDatabase()
     return {
-      append: createAppendRows(db),
+      append: appendRowsTo(db),
+      appendSealed: createAppendRows(db),
       log: createQueryLog(db),
       lastOfWriter: (writer) => lastOfWriter(db, writer),
       close: () => db.close(),
@@ -21,7 +23,7 @@ describe('the decision log is insert only', () => {
   let db: TestDatabase
   beforeAll(async () => {
     db = await openTestDatabase()
-    await createAppendRows(db)([logRow(newTenant(), randomUUID(), 1)])
+    await appendRowsTo(db)([logRow(newTenant(), randomUUID(), 1)])
     await registerWriter(db, 'w', 'test')
   })
   afterAll(() => db.close())
@@ -59,7 +61,7 @@ describe('the decision log is insert only', () => {
 
 test('a lost connection in the middle of appending loses and repeats nothing', async () => {
   const db = await openTestDatabase()
-  const append = createAppendRows(db)
+  const append = appendRowsTo(db)
   const tenant = newTenant()
   const writer = randomUUID()
   const done = new AbortController()

@@ -10,9 +10,9 @@ import { assembleRelease } from '#policy/engine/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createWriter } from '#store/audit.ts'
-import { createAppendRows } from '#store/decisions.ts'
 import { registerEphemeral } from '#store/ephemeral-agents.ts'
 import { loadTenant } from '#store/tenant-loader.ts'
+import { appendRowsTo } from '../support/append-rows.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logRow, newTenant } from '../support/store-samples.ts'
 
@@ -208,7 +208,7 @@ describe('the life of an agent', () => {
     const decided_at = new Date(now).toISOString()
     const row = (agent: string, explained: string) =>
       logRow(tenant, `w-${tenant}-${agent}`, 1, { agent, decided_at, trace: { explained } })
-    await createAppendRows(db)([row('orphan', 'operator'), row('owned', 'agent')])
+    await appendRowsTo(db)([row('orphan', 'operator'), row('owned', 'agent')])
     // Who only asks why an agent may not act makes it look no less dormant.
     expect(await list({ dormantDays: 30 })).toEqual(['orphan'])
   })
@@ -348,9 +348,19 @@ describe('agents registered just in time', () => {
     owner: { __entity: { type: 'Warder::User', id: 'ann' } },
   }
   const writer = () => createWriter(db.owner, { actor: 'system', role: 'owner', route: 'test' })
+  /** A tenant with the blueprint and agents that may spawn. */
+  const spawning = async (...parents: readonly string[]): Promise<TenantId> => {
+    const tenant = await tenantOf()
+    const bare = { tags: {}, parents: [] }
+    await store.putEntities(tenant, [
+      { uid: { type: 'Warder::Blueprint', id: 'runner' }, attrs: {}, ...bare },
+      ...parents.map((id) => ({ uid: { type: 'Warder::Agent', id }, attrs: { status: 'active' }, ...bare })),
+    ])
+    return tenant
+  }
 
   test('an admitted agent is active until its end, owned and bound to its parent, and in the audit', async () => {
-    const tenant = await tenantOf()
+    const tenant = await spawning('boss')
     expect(await registerEphemeral(writer(), tenant, admission, now)).toBe('admitted')
     const found = (await load(tenant)).registry.find({ type: 'Warder::Agent', id: 'run-1' })
     expect(found).toMatchObject({
@@ -366,7 +376,7 @@ describe('agents registered just in time', () => {
   })
 
   test('many servers together admit no more than the blueprint lets, and each id once', async () => {
-    const tenant = await tenantOf()
+    const tenant = await spawning('boss', 'other')
     const outcomes = await Promise.all(
       Array.from({ length: 12 }, (_, n) =>
         registerEphemeral(writer(), tenant, { ...admission, agent: `run-${n % 6}` }, now),
@@ -374,14 +384,14 @@ describe('agents registered just in time', () => {
     )
     expect(outcomes.filter((outcome) => outcome === 'admitted')).toHaveLength(3)
     const agents = (await load(tenant)).registry.ofType('Warder::Agent')
-    expect(agents).toHaveLength(3)
+    expect(agents).toHaveLength(3 + 2)
     expect(
       await registerEphemeral(writer(), tenant, { ...admission, parent: 'other', agent: 'x' }, now),
     ).toBe('admitted')
   })
 
   test('an id is admitted once, also after its end, and never that of a registered agent', async () => {
-    const tenant = await tenantOf()
+    const tenant = await spawning('boss')
     await registerEphemeral(writer(), tenant, admission, now)
     await db.owner`update ephemeral_agents set expires_at = now() - interval '1 second' where tenant = ${tenant}`
     expect(await registerEphemeral(writer(), tenant, admission, now)).toBe('used')

@@ -19,11 +19,11 @@ import { assembleRelease } from '#policy/engine/release-index.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
-import { createAppendRows } from '#store/decisions.ts'
 import { serverFolders, socketPath } from '#store/postgres-folders.ts'
 import { isProcessAlive } from '#store/process-lock.ts'
 import { openStateFeed } from '#store/state-feed.ts'
 import { openStateSeen } from '#store/state-seen.ts'
+import { appendRowsTo } from '../support/append-rows.ts'
 import { logRow, newTenant } from '../support/store-samples.ts'
 
 const CLIENT = fileURLToPath(new URL('../support/embedded-client.ts', import.meta.url))
@@ -205,7 +205,7 @@ describe('the running server', () => {
       pollMilliseconds: 100,
       onFault: (error) => faults.push(error),
     })
-    const append = createAppendRows(db)
+    const append = appendRowsTo(db)
     await append([logRow('t', 'w', 1)])
     process.kill(postmaster(dataDir) ?? 0, 'SIGKILL')
     await append([logRow('t', 'w', 2)])

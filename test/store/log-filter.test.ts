@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { LogFilter, LogRow } from '#decision-log/port.ts'
-import { createAppendRows, createQueryLog } from '#store/decisions.ts'
+import { createQueryLog } from '#store/decisions.ts'
 import { logCondition } from '#store/log-filter.ts'
 import { maintainLog } from '#store/log-maintenance.ts'
+import { appendRowsTo } from '../support/append-rows.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logRow } from '../support/store-samples.ts'
 
@@ -34,7 +35,7 @@ beforeAll(async () => {
   db = await openTestDatabase()
   for (let week = 1; week <= 4; week++)
     await db.owner`select make_log_partition(now() - make_interval(weeks => ${week}::int))`
-  const append = createAppendRows(db)
+  const append = appendRowsTo(db)
   const writer = randomUUID()
   for (let start = 0; start < ROWS; start += 2_500)
     await append(Array.from({ length: 2_500 }, (_, i) => row(writer, start + i)))

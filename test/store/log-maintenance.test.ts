@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { linkRow } from '#decision-log/chain.ts'
+import { sealRow } from '#decision-log/chain.ts'
 import type { LogRow } from '#decision-log/port.ts'
 import { verifyLog } from '#decision-log/verify.ts'
 import { createReadChains } from '#store/chains.ts'
-import { createAppendRows } from '#store/decisions.ts'
 import { keepLog } from '#store/log-keeper.ts'
 import { maintainLog } from '#store/log-maintenance.ts'
+import { appendRowsTo, opened } from '../support/append-rows.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logRow } from '../support/store-samples.ts'
 
@@ -16,7 +16,7 @@ let append: (rows: readonly LogRow[]) => Promise<void>
 
 beforeAll(async () => {
   db = await openTestDatabase()
-  append = createAppendRows(db)
+  append = appendRowsTo(db)
   for (const tenant of ['short', 'long', 'forever'])
     await db.owner`insert into tenants (tenant, state_version) values (${tenant}, 0)`
 })
@@ -36,7 +36,7 @@ function history(writer: string, days: number, tenants: readonly string[]): read
     } = logRow(tenants[hour % tenants.length] ?? '', writer, 1, {
       decided_at: new Date(start + hour * 3_600_000).toISOString(),
     })
-    made.push(linkRow(entry, writer, made.at(-1)).row)
+    made.push(opened(sealRow(entry, writer, made.at(-1))))
   }
   return made
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { linkRow } from '#decision-log/chain.ts'
+import { sealRow } from '#decision-log/chain.ts'
 import type { LogRow } from '#decision-log/port.ts'
 import { verifyLog } from '#decision-log/verify.ts'
 import { createReadChains } from '#store/chains.ts'
-import { createAppendRows } from '#store/decisions.ts'
+import { appendRowsTo, opened } from '../support/append-rows.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logRow, newTenant } from '../support/store-samples.ts'
 
@@ -24,7 +24,7 @@ function chain(of: string, count: number, changed: Partial<LogRow> = {}): readon
       hash: ____,
       ...entry
     } = logRow(tenant, of, i, changed)
-    made.push(linkRow(entry, of, made.at(-1)).row)
+    made.push(opened(sealRow(entry, of, made.at(-1))))
   }
   return made
 }
@@ -61,7 +61,7 @@ afterAll(() => db.close())
 beforeEach(async () => {
   writer = randomUUID()
   rows = chain(writer, 1_001)
-  const append = createAppendRows(db)
+  const append = appendRowsTo(db)
   for (let i = 0; i < rows.length; i += 500) await append(rows.slice(i, i + 500))
 })
 
@@ -86,7 +86,7 @@ describe('a check of the log finds the first break', () => {
 
   test('an edit with a hash that fits it, at the row behind it', async () => {
     const { hash: _, writer: __, sequence: ___, previous_hash: ____, ...entry } = { ...at(20), agent: 'eve' }
-    const { row } = linkRow(entry, writer, at(19))
+    const row = sealRow(entry, writer, at(19))
     await tamper(
       `update decisions set agent = 'eve', hash = '${row.hash}' where writer = '${writer}' and sequence = 20`,
     )
@@ -128,7 +128,7 @@ describe('a check of the log finds the first break', () => {
       previous_hash: ____,
       ...entry
     } = logRow(at(1).tenant, writer, 1)
-    const { row } = linkRow(entry, writer, at(1001))
+    const row = opened(sealRow(entry, writer, at(1001)))
     await tamper(copy(row, 1001))
     expect(await check()).toMatchObject(broken(1002, 'unannounced', null))
   })
@@ -147,7 +147,7 @@ describe('a check of the log finds the first break', () => {
 })
 
 test('rows can only be added at the end of their chain', async () => {
-  const append = createAppendRows(db)
+  const append = appendRowsTo(db)
   const later = chain(randomUUID(), 3)
   await expect(append(later.slice(1))).rejects.toThrow('would have a gap')
   const fork = { ...at(5), decision_id: randomUUID(), decided_at: '2027-06-01T00:00:00.000Z', hash: 'other' }

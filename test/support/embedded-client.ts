@@ -5,15 +5,15 @@
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { openDatabase } from '#store/database.ts'
-import { createAppendRows } from '#store/decisions.ts'
 import { serverFolders } from '#store/postgres-folders.ts'
+import { appendRowsTo } from './append-rows.ts'
 import { logRow } from './store-samples.ts'
 
 const [dataDir = '', writer = ''] = process.argv.slice(2)
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
 const db = await openDatabase({ url: undefined, dataDir, applicationName: writer })
-const append = createAppendRows(db, { deadlineMilliseconds: 20_000 })
+const append = appendRowsTo(db, { deadlineMilliseconds: 20_000 })
 const stop = new AbortController()
 const input = createInterface({ input: process.stdin })
 input.on('line', () => stop.abort())

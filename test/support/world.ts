@@ -17,6 +17,7 @@ import { type GatewayId, parseTenantId, type TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, Release, SourceFile } from '#model/release.ts'
+import type { Revocations } from '#model/revocation.ts'
 import type { State, TenantState } from '#model/state.ts'
 import type { TenantRules } from '#model/tenant-rules.ts'
 import { compileFolder } from '#policy/compile/compile.ts'
@@ -28,6 +29,7 @@ import type { Evaluate } from '#policy/port.ts'
 import { parseRegistry } from '#registry/parse-registry.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import type { Breakers } from '#revocation/breakers.ts'
+import { opened } from './append-rows.ts'
 
 /** Saturday, 21 November 2026, noon UTC: the frozen time of tests. */
 export const NOON = Date.UTC(2026, 10, 21, 12) as EpochMilliseconds
@@ -43,6 +45,7 @@ export interface WorldInput {
   readonly gateway?: Partial<Gateway>
   readonly maskFields?: readonly string[]
   readonly rules?: TenantRules
+  readonly revocations?: Revocations
   readonly delegations?: Delegations
   /** Other tenants that are served. */
   readonly others?: readonly TenantState[]
@@ -95,6 +98,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     issuers: input.issuers ?? [],
     maskFields: new Set(input.maskFields),
     ...(input.rules !== undefined && { rules: input.rules }),
+    ...(input.revocations !== undefined && { revocations: input.revocations }),
     ...(input.delegations !== undefined && { delegations: input.delegations }),
   }
   const rows: LogEntry[] = []
@@ -115,7 +119,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
       append:
         input.append ??
         (async (batch) => {
-          rows.push(...batch)
+          rows.push(...batch.map(opened))
         }),
       mode: 'require',
       overflow: 'deny',

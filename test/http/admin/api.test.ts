@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { exampleFolder, readPolicyFolder, readTextFile } from '#admin/policy-folder.ts'
-import { createAppendRows } from '#store/decisions.ts'
+import { appendRowsTo } from '../../support/append-rows.ts'
 import { logRow } from '../../support/store-samples.ts'
 import { openScene, type Scene } from './scene.ts'
 
@@ -232,7 +232,7 @@ test('decisions are filtered and paged; those of another tenant are as unknown a
   const rows = [1, 2, 3].map((second) =>
     logRow('acme', 'w', second, { decided_at: at(second), tool: second === 2 ? 'x/y' : 'a/b' }),
   )
-  await createAppendRows(scene.database)([...rows, logRow('globex', 'w', 4)])
+  await appendRowsTo(scene.database)([...rows, logRow('globex', 'w', 4)])
   const first = await call('GET', `${ACME}/decisions?limit=2`)
   const times = (answer: { json: { items: { decided_at: string }[] } }) =>
     answer.json.items.map((row) => row.decided_at)
