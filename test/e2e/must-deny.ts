@@ -51,7 +51,8 @@ const MCP_SERVER = {
 
 /** What a plain call of the demo's agent may reach. */
 const PERMITTED = new Set(['GET /repos', 'GET /repos/7'])
-const ANSWER_MILLISECONDS = 8_000
+/** For an answer that never comes. */
+const ANSWER_MILLISECONDS = 30_000
 
 /**
  * Tries every bypass through a real gateway. What the gateway answered is recorded in test/golden/must-deny, from where
@@ -189,8 +190,8 @@ async function attempt(scene: Scene, bypass: Bypass): Promise<Attempted> {
     ...headers.map(([name, value]) => `${name}: ${value}`),
   ]
   const bytes = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), content])
-  const quiet = isUpgrade || isCutOff ? 1_500 : ANSWER_MILLISECONDS
-  const answer = parseAnswer(await exchange(scene.gateway.port, bytes, quiet, isCutOff))
+  const ends = isCutOff ? 'with the request' : 'with the answer'
+  const answer = parseAnswer(await exchange(scene.gateway.port, bytes, ANSWER_MILLISECONDS, ends))
   const decidedAbout = target.split('?', 1)[0] === '/repos' ? '/repos' : scene.upstream.received[0]?.url
   const seen = { status: answer.status, outcome: outcomeOf(answer) }
   return { status: answer.status, outcome: refusedWhileSent(bypass, seen), decidedAbout }

@@ -23,14 +23,19 @@ test.each([
   ['a broken chunk', 'Transfer-Encoding: chunked\r\n\r\nzz\r\n{"tool":"s/t"}\r\n0\r\n\r\n'],
 ])('a request that two servers could frame differently decides nothing: %s', async (_name, rest) => {
   const asked = decision.decider.asked.length
-  const bytes = await exchange(decision.port, HEAD + rest, 2_000, true)
+  const bytes = await exchange(decision.port, HEAD + rest, undefined, 'with the request')
   expect(parseAnswer(bytes).status).toBe(400)
   expect(decision.decider.asked.length).toBe(asked)
 })
 
 test('a body that ends before its announced length decides nothing', async () => {
   const asked = decision.decider.asked.length
-  await exchange(decision.port, `${HEAD}Content-Length: 200\r\n\r\n{"tool":"s/t"}`, 2_000, true)
+  await exchange(
+    decision.port,
+    `${HEAD}Content-Length: 200\r\n\r\n{"tool":"s/t"}`,
+    undefined,
+    'with the request',
+  )
   expect(decision.decider.asked.length).toBe(asked)
   await expect.poll(() => decision.counts.get('in_flight') ?? 0).toBe(0)
 })

@@ -10,14 +10,17 @@ export interface RawAnswer {
 }
 
 /**
- * Sends bytes over a new connection and reads until the server closes it or `quietMilliseconds` pass.
- * With `endsAfterwards` the client says that nothing more will come. No client library stands between: what is given is what arrives.
+ * Sends bytes over a new connection and reads until the server closes it or nothing comes for `quietMilliseconds`.
+ * No client library stands between: what is given is what arrives.
+ *
+ * @param ends whether and when the client says that nothing more will come. A server that keeps the connection, or closes
+ *   it only some time after its answer, closes it then.
  */
 export function exchange(
   port: number,
   bytes: string | Uint8Array,
-  quietMilliseconds = 5_000,
-  endsAfterwards = false,
+  quietMilliseconds = 20_000,
+  ends: 'never' | 'with the request' | 'with the answer' = 'never',
 ): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
@@ -27,10 +30,13 @@ export function exchange(
       resolve(Buffer.concat(chunks).toString('latin1'))
     }
     socket.setTimeout(quietMilliseconds, done)
-    socket.on('data', (chunk) => chunks.push(chunk))
+    socket.on('data', (chunk) => {
+      chunks.push(chunk)
+      if (ends === 'with the answer' && isWhole(Buffer.concat(chunks).toString('latin1'))) socket.end()
+    })
     socket.on('close', done)
     socket.on('error', done)
-    if (endsAfterwards) socket.end(bytes)
+    if (ends === 'with the request') socket.end(bytes)
     else socket.write(bytes)
   })
 }
@@ -53,6 +59,16 @@ export async function request(
   for (const [name, value] of headers) lines.push(`${name}: ${value}`)
   const head = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   return parseAnswer(await exchange(port, Buffer.concat([head, content])))
+}
+
+/** Whether these bytes hold an answer to its end, as far as its headers tell where that is. */
+function isWhole(received: string): boolean {
+  const answer = parseAnswer(received)
+  const end = answer.bytes.indexOf('\r\n\r\n')
+  if (end < 0) return false
+  const length = header(answer, 'content-length')
+  if (length !== undefined) return answer.bytes.length - end - 4 >= Number(length)
+  return header(answer, 'transfer-encoding') === 'chunked' && answer.bytes.endsWith('\r\n0\r\n\r\n')
 }
 
 /** The answer that `bytes` spell. */
