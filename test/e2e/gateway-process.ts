@@ -24,7 +24,7 @@ export interface RunningGateway {
 /** Starts one. */
 export type StartGateway = (place: GatewayPlace) => Promise<RunningGateway>
 
-const START_MILLISECONDS = 20_000
+const START_MILLISECONDS = 60_000
 
 /** nginx with integrations/nginx/warder.conf, adapted as its first lines say. */
 export function nginxStarter(nginx: string): StartGateway {
@@ -125,11 +125,11 @@ export async function startGateway(
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    // Any answer will do, a deny included.
+    // Any answer will do, a deny included. One that has ended will not give one.
     await until(`${command} answers`, START_MILLISECONDS, async () => {
-      if (!program.isRunning()) throw new Error(`it ended: ${program.output()}`)
-      return (await send(port, { path: '/' })).status > 0
+      return !program.isRunning() || (await send(port, { path: '/' })).status > 0
     })
+    if (!program.isRunning()) throw new Error(`it ended: ${program.output()}`)
   } catch (error) {
     await stop()
     throw error

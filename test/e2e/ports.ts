@@ -1,23 +1,36 @@
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Ports that were free a moment ago, all different. */
+// The kernel gives connections local ports from 32,768 up. A port from below can't be taken by one between the moment when
+// it is chosen and the one when a server listens on it.
+const FIRST_PORT = 10_000
+const SLICES = 8
+const SLICE_PORTS = 2_750
+
+// Test processes that run side by side each choose from a slice of their own; other runs, from somewhere else in it.
+const slice = FIRST_PORT + (Number(process.env['VITEST_POOL_ID'] ?? 0) % SLICES) * SLICE_PORTS
+let offset = Math.floor(Math.random() * SLICE_PORTS)
+
+/**
+ * Ports that are free. This process chooses none of them again before it has been through all of its slice.
+ *
+ * @throws when none of its slice is free
+ */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, listen))
-  const ports = servers.map((server) => {
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('no TCP address')
-    return address.port
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports: number[] = []
+  for (let tries = 0; ports.length < count; tries++) {
+    if (tries === SLICE_PORTS) throw new Error(`no port from ${slice} up is free`)
+    const port = slice + (offset++ % SLICE_PORTS)
+    if (await isFree(port)) ports.push(port)
+  }
   return ports
 }
 
-function listen() {
+function isFree(port: number): Promise<boolean> {
   const server = createServer()
-  return new Promise<typeof server>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => resolve(server))
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 }
 

@@ -215,10 +215,10 @@ async function startTls(command: string, args: readonly string[], port: number) 
   const stop = async () => {
     await program.end('SIGTERM')
   }
-  await until(`${command} answers`, 20_000, async () => {
-    if (!program.isRunning()) throw new Error(`it ended: ${program.output()}`)
-    return (await sendTls(port, undefined, {}).catch(() => 0)) > 0
+  await until(`${command} answers`, 60_000, async () => {
+    return !program.isRunning() || (await sendTls(port, undefined, {}).catch(() => 0)) > 0
   })
+  if (!program.isRunning()) throw new Error(`it ended: ${program.output()}`)
   return { port, stop }
 }
 
