@@ -132,11 +132,12 @@ function judgeDates(payload: JsonObject, issuer: Issuer, now: EpochSeconds): Res
   return success({ expiresAt: exp, issuedAt: iat, usableFrom, usableUntil })
 }
 
-/** RFC 7519 section 2 allows fractions of a second. */
-function isDate(value: unknown): value is EpochSeconds {
+/** Whether `value` is seconds since 1970, up to the year 9999; RFC 7519 section 2 allows fractions of a second. */
+export function isDate(value: unknown): value is EpochSeconds {
   return typeof value === 'number' && value >= 0 && value <= DATE_MAX
 }
 
-function isDateOrAbsent(value: unknown): value is EpochSeconds | undefined {
+/** Whether a claim that may be left out is left out, or a date. */
+export function isDateOrAbsent(value: unknown): value is EpochSeconds | undefined {
   return value === undefined || isDate(value)
 }

@@ -243,7 +243,7 @@ export const PSS: readonly Forgery[] = [
 
 /** What a denial may say: that the signature or the header is wrong, and never that something behind it is. */
 const DENIED: { readonly [carrier: string]: RegExp } = {
-  'an access token': /^token\.(signature|malformed|algorithm|key_unknown|keys_unavailable)$/,
+  'an access token': /^token\.(signature|malformed|algorithm|key_unknown|keys_unavailable|type)$/,
   'a DPoP proof': /^pop\.(signature|proof)$/,
   'a workload proof': /^workload\.proof$/,
   'a workload token': /^workload\.(proof|untrusted)$/,

@@ -2,12 +2,14 @@ import { hash } from 'node:crypto'
 import { type ParsedJwt, parseJwt } from '#identity/jwt-format.ts'
 import type { KeySets } from '#identity/key-sets.ts'
 import { type CompactJws, parseCompactJws } from '#identity/proof/compact-jws.ts'
+import { PROOF_AHEAD_SECONDS_MAX } from '#identity/proof/dpop.ts'
 import type { Once } from '#identity/proof/possession.ts'
 import type { PublicKeys } from '#identity/proof/public-keys.ts'
 import { normalizeUri, targetUris } from '#identity/proof/target-uri.ts'
 import { verifyText } from '#identity/signature.ts'
 import { spiffeDomainOf } from '#identity/spiffe-id.ts'
 import { stop } from '#identity/stop.ts'
+import { isDate, isDateOrAbsent } from '#identity/token-claims.ts'
 import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
@@ -89,7 +91,7 @@ async function verifyToken(
   const parsed = parseJwt(text)
   if (!parsed.ok) return refused('the workload token is not a well-formed JWT')
   const jwt = parsed.value
-  const { sub, exp, cnf } = jwt.payload
+  const { sub, cnf } = jwt.payload
   const domain = typeof sub === 'string' ? spiffeDomainOf(sub) : undefined
   const issuer = tenant.issuers.find(
     (each) => each.profile === 'spiffe' && each.issuer === `spiffe://${domain}`,
@@ -98,11 +100,18 @@ async function verifyToken(
     return failed(stop('workload.untrusted', 'the trust domain is not registered'))
   if (!isToken(jwt) || !issuer.algorithms.includes(jwt.alg))
     return refused('the header of the workload token')
-  if (!(typeof exp === 'number' && exp > now)) return refused('the workload token has expired')
+  if (!isInForce(jwt.payload, now, issuer.clockToleranceSeconds))
+    return refused('the workload token has expired, or is not valid yet')
   const jwk = isObject(cnf) ? cnf['jwk'] : undefined
   if (!isObject(jwk) || typeof jwk['alg'] !== 'string') return refused('`cnf.jwk` with its `alg`')
   const signed = await verifyText(jwt, tenant.id, issuer, keys)
   return signed.ok ? success({ id: sub, jwk }) : failed(stop('workload.untrusted', signed.failure.code))
+}
+
+/** INVARIANT: what ends beyond the year 9999 never ends, and is no credential. */
+function isInForce({ exp, iat, nbf }: JsonObject, now: EpochSeconds, toleranceSeconds: number): boolean {
+  if (!isDate(exp) || !isDateOrAbsent(iat) || !isDateOrAbsent(nbf)) return false
+  return exp > now && Math.max(iat ?? 0, nbf ?? 0) <= now + toleranceSeconds
 }
 
 function isToken({ typ, header }: ParsedJwt): boolean {
@@ -118,7 +127,8 @@ function objectionToProof(
 ): Stop | undefined {
   const { aud, exp, jti, wth, ath, tth, oth } = payload
   if (typeof jti !== 'string' || jti === '' || jti.length > ID_CHARACTERS_MAX) return reason('`jti`')
-  if (!(typeof exp === 'number' && exp > now && exp <= now + PROOF_SECONDS_MAX)) return reason('`exp`')
+  if (!isInForce(payload, now, PROOF_AHEAD_SECONDS_MAX) || Number(exp) > now + PROOF_SECONDS_MAX)
+    return reason('`exp`, `iat` or `nbf`')
   const covered: readonly (readonly [string, Json | undefined, string | undefined])[] = [
     ['wth', wth, workloadToken],
     ['ath', ath, token],
