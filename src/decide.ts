@@ -108,7 +108,12 @@ async function judge(
     : judgeList(steps, caller, request, request.candidates)
 }
 
-/** Registers an unknown agent just in time, where a blueprint lets it; else the stop that it is denied with. */
+/**
+ * Registers an unknown agent just in time, where a blueprint lets it; else the stop that it is denied with.
+ *
+ * INVARIANT: nobody is registered for a call that is denied whoever its agent is; a suspended parent would fill the places of its
+ * blueprint.
+ */
 async function admit(
   steps: Steps,
   stop: Stop,
@@ -118,6 +123,12 @@ async function admit(
   if (stop.code !== 'agent.unknown' || steps.admit === undefined) return stop
   const admission = admissionFor(identity, tenant, findAgent)
   if (admission === undefined) return stop
+  const chain = identity.delegation.chain.filter(({ id }) => id !== admission.agent)
+  const others = { ...identity, agent: undefined, delegation: { ...identity.delegation, chain } }
+  const held =
+    guardAfter(others, tenant, findAgent, now) ??
+    guardRevoked([{ kind: 'blueprint', id: admission.blueprint }], tenant.revocations, now, undefined)
+  if (held !== undefined) return held
   const outcome = await steps.admit(tenant.id, admission, now)
   if (outcome === 'admitted') return outcome
   const detail = `blueprint \`${admission.blueprint}\`: ${outcome}`

@@ -21,13 +21,14 @@ export interface Admission {
 
 /**
  * Registers an admitted agent for every server, and returns when the state that decisions are made on has it.
- * `full`: as many live as its blueprint lets. `used`: the id was an agent before.
+ * `full`: as many live as its blueprint lets. `used`: the id was an agent before. `stopped`: its blueprint, its parent or somebody
+ * above that is not active any more.
  */
 export type Admit = (
   tenant: TenantId,
   admission: Admission,
   now: EpochMilliseconds,
-) => Promise<'admitted' | 'full' | 'used'>
+) => Promise<'admitted' | 'full' | 'used' | 'stopped'>
 
 const BLUEPRINT = 'Warder::Blueprint'
 
@@ -35,8 +36,8 @@ const BLUEPRINT = 'Warder::Blueprint'
  * The blueprint under which an unknown agent may be registered now: one that lists its parent (`admitParents`), which is the actor
  * that it acts for, or a pattern of its id (`admitIds`: a SPIFFE ID, or the URL of a client metadata document).
  *
- * INVARIANT: only an agent that a verified token names; only under a blueprint that is active and sets a lifetime and a number; and
- * only if exactly one does.
+ * INVARIANT: only an agent that a verified token names; only under a blueprint that is active and sets a lifetime and a number; only
+ * if exactly one does; and only a parent of this tenant spawns here. Whether the others of the call may act is up to the caller.
  */
 export function admissionFor(
   { agent, delegation }: VerifiedIdentity,
@@ -44,7 +45,8 @@ export function admissionFor(
   findAgent: FindAgent,
 ): Admission | undefined {
   if (agent?.provenance !== 'verified' || findAgent(agent.id) !== undefined) return undefined
-  const parent = delegation.chain[1]?.id
+  const actor = delegation.chain[1]?.id
+  const parent = actor !== undefined && findAgent(actor)?.home === tenant.id ? actor : undefined
   const admissions = tenant.registry.ofType(BLUEPRINT).flatMap((blueprint) => {
     const admission = admissionUnder(blueprint, agent.id, parent)
     return admission === undefined ? [] : [admission]

@@ -1,11 +1,25 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Admission } from '#delegation/admission.ts'
 import { native } from '#gateways/native.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { JsonObject } from '#model/value.ts'
+import { listOf, revocation } from '../revocation/subjects.ts'
 import { jsonWire } from '../support/wire.ts'
 import { NOON } from '../support/world.ts'
-import { act, askWire, codeOf, type Scene, TOOL, tokenOf, worldOf } from './scene.ts'
+import {
+  AGENTS,
+  act,
+  agent,
+  askWire,
+  codeOf,
+  FOREIGN,
+  federation,
+  reference,
+  type Scene,
+  TOOL,
+  tokenOf,
+  worldOf,
+} from './scene.ts'
 
 const ID = 'spiffe://example.org/agents/run-7'
 const LIMITS = { childrenMax: 2, lifetimeSeconds: 60 }
@@ -18,10 +32,11 @@ function blueprint(attrs: StoredEntity['attrs'], id = 'runner'): StoredEntity {
 async function ask(
   more: readonly StoredEntity[],
   chain: readonly (string | JsonObject)[] = [ID],
-  outcome: 'full' | 'used' = 'full',
+  outcome: 'full' | 'used' | 'stopped' = 'full',
+  scene: Scene = {},
 ) {
   const asked: Admission[] = []
-  const world = await worldOf({ more } satisfies Scene, async (_, admission) => {
+  const world = await worldOf({ ...scene, more } satisfies Scene, async (_, admission) => {
     asked.push(admission)
     return outcome
   })
@@ -97,4 +112,92 @@ test('an explanation for an operator registers nobody', async () => {
   expect([explained.reasons[0]?.code, asked]).toEqual(['agent.unknown', []])
   await world.decider.decide(request, world.gateway)
   expect(asked).toHaveLength(1)
+})
+
+const instant = (text: string) => ({ __extn: { fn: 'datetime', arg: text } })
+const suspended = (id: string): StoredEntity => agent(id, { status: 'suspended' })
+const spawner = blueprint({ admitParents: ['boss'] })
+
+describe('no child is admitted, and no place is taken, of a parent that', () => {
+  test.each<[string, readonly StoredEntity[], string]>([
+    ['is suspended', [suspended('boss')], 'agent.suspended'],
+    ['is retired', [agent('boss', { status: 'retired' })], 'agent.retired'],
+    ['is not active yet', [agent('boss', { status: 'pending' })], 'agent.pending'],
+    ['has a status that nobody knows', [agent('boss', { status: 'Active' })], 'agent.suspended'],
+    ['has ended', [agent('boss', { expiresAt: instant('2026-01-01T00:00:00Z') })], 'agent.expired'],
+    [
+      'somebody who is suspended has spawned',
+      [agent('boss', { spawnedBy: reference('Agent', 'top') }), suspended('top')],
+      'agent.suspended',
+    ],
+    ['nobody has registered', [], 'agent.unknown'],
+    [
+      'comes of a blueprint that is stopped',
+      [
+        agent('boss', {}, [{ type: 'Warder::Blueprint', id: 'upper' }]),
+        {
+          uid: { type: 'Warder::Blueprint', id: 'upper' },
+          attrs: { status: 'retired' },
+          tags: {},
+          parents: [],
+        },
+      ],
+      'agent.suspended',
+    ],
+  ])('%s', async (_what, parents, code) => {
+    expect(await ask([spawner, ...parents], ['child-7', 'boss'])).toEqual({ code, asked: [] })
+  })
+
+  test('is revoked', async () => {
+    const revocations = listOf(revocation({ kind: 'agent', id: 'boss' }))
+    const scene = { revocations }
+    expect(await ask([spawner, agent('boss')], ['child-7', 'boss'], 'full', scene)).toEqual({
+      code: 'revoked.authority',
+      asked: [],
+    })
+  })
+
+  test('belongs to another tenant', async () => {
+    const scene = {
+      foreign: [agent('boss', { tenant: reference('Tenant', FOREIGN) })],
+      federations: [federation({ agents: ['boss'] })],
+    }
+    expect(await ask([spawner], ['child-7', 'boss'], 'full', scene)).toEqual({
+      code: 'agent.unknown',
+      asked: [],
+    })
+  })
+})
+
+test('an actor further up who is suspended keeps the place of a child free as well', async () => {
+  const more = [spawner, agent('boss'), suspended('top')]
+  expect(await ask(more, ['child-7', 'boss', 'top'])).toEqual({ code: 'agent.suspended', asked: [] })
+})
+
+test('an agent that the pattern of its id admits is not, for a suspended actor', async () => {
+  const more = [blueprint({ admitIds: [ID] }), suspended('boss')]
+  expect(await ask(more, [ID, 'boss'])).toEqual({ code: 'agent.suspended', asked: [] })
+})
+
+test('a suspended user takes no place', async () => {
+  const alice: StoredEntity = {
+    uid: { type: 'Warder::User', id: 'alice' },
+    attrs: { status: 'suspended' },
+    tags: {},
+    parents: [],
+  }
+  expect(await ask([blueprint({ admitIds: [ID] }), alice])).toEqual({ code: 'user.suspended', asked: [] })
+})
+
+test('a blueprint that is revoked admits nobody', async () => {
+  const scene = { revocations: listOf(revocation({ kind: 'blueprint', id: 'runner' }, { mode: 'kill' })) }
+  expect(await ask([blueprint({ admitIds: [ID] })], [ID], 'full', scene)).toEqual({
+    code: 'revoked.authority',
+    asked: [],
+  })
+})
+
+test('a parent that was suspended since, as the database says, has its child denied', async () => {
+  const { code, asked } = await ask([spawner, ...AGENTS, agent('boss')], ['child-7', 'boss'], 'stopped')
+  expect([code, asked.length]).toEqual(['agent.limit', 1])
 })

@@ -37,6 +37,7 @@ export interface Scene {
   /** Agents of the other tenant, and what it has revoked. */
   readonly foreign?: readonly StoredEntity[]
   readonly foreignRevocations?: Revocations
+  readonly revocations?: Revocations
 }
 
 /** An `act` claim for actors, outermost first. */
@@ -148,6 +149,7 @@ export async function worldOf(scene: Scene, admit?: Admit): Promise<World> {
     delegations: createDelegations(scene.grants ?? [], scene.federations ?? []),
     others: [other],
     ...(scene.rules !== undefined && { rules: scene.rules }),
+    ...(scene.revocations !== undefined && { revocations: scene.revocations }),
     ...(admit !== undefined && { admit }),
   })
 }

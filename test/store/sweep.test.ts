@@ -78,11 +78,14 @@ test('an agent that expired 30 days ago leaves the registry; its id is never adm
   const days = (count: number) => (systemClock() - count * 86_400_000) as ReturnType<typeof systemClock>
   const admit = (agent: string, age: number, parent?: string) =>
     registerEphemeral(writer, tenant, { ...admission, agent, parent, owner: undefined }, days(age))
+  await createAdminStore(db, ACTOR).putEntities(tenant, [
+    { uid: { type: 'Warder::Blueprint', id: 'crawler' }, attrs: {}, tags: {}, parents: [] },
+  ])
   await admit('old', 31)
   await admit('lately', 29)
   await admit('renewed', 1)
   await admit('parent', 31)
-  await admit('child', 29, 'parent')
+  await admit('child', 31, 'parent')
   await db.owner`
     update ephemeral_agents set expires_at = now() - make_interval(days => case when agent in ('lately', 'child') then 29 else 31 end)
     where tenant = ${tenant}`
