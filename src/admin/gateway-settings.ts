@@ -13,6 +13,7 @@ export interface GatewaySettingsRequest {
   readonly certificateSource?: string | null | undefined
   readonly audience?: readonly string[] | null | undefined
   readonly resourceMetadata?: string | null | undefined
+  readonly apiKeys?: string | null | undefined
 }
 
 /** What changes in stored settings: null removes a member. */
@@ -31,7 +32,11 @@ export function parseGatewaySettings(
   const source = CERTIFICATE_SOURCES.find((each) => each === certificateSource)
   if (typeof certificateSource === 'string' && source === undefined)
     return failed(wrong('the certificate source', `use ${CERTIFICATE_SOURCES.join(', ')}`))
+  const { apiKeys } = request
+  if (typeof apiKeys === 'string' && apiKeys !== 'accept')
+    return failed(wrong('what is said about API keys', 'write `accept`, or nothing to refuse them'))
   return success({
+    ...(apiKeys !== undefined && { apiKeys: apiKeys === null ? null : 'accept' }),
     ...(externalUrl !== undefined && { externalUrl }),
     ...(externalHosts !== undefined && { externalHosts: listOrNone(externalHosts) }),
     ...(certificateSource !== undefined && { certificateSource: source ?? null }),

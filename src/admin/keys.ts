@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { API_KEY_PREFIX } from '#model/api-key.ts'
 
 /** A secret just made. `key` is shown once; the database keeps `hash` and `hint`. */
 export interface NewKey {
@@ -20,6 +21,11 @@ export function newGatewayKey(): NewKey {
 /** A new token for administrators, `wat_` and 43 characters. */
 export function newAdminToken(): NewKey {
   return newKey('wat_')
+}
+
+/** A new API key of an agent, `wak_` and 43 characters. */
+export function newApiKey(): NewKey {
+  return newKey(API_KEY_PREFIX)
 }
 
 /** What is kept of a gateway that proves itself with a client certificate, given the SHA-256 of it in lower-case hex. */

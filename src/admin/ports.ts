@@ -7,6 +7,7 @@ import type { StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, ReleaseContent, ReleaseHeader, SourceFile } from '#model/release.ts'
 import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
+import type { ApiKeyStore } from './api-key-ports.ts'
 import type { AuditActor, AuditAttempt, AuditFilter, AuditListing } from './audit.ts'
 import type { AgentStore, FederationStore, GrantStore } from './delegation-ports.ts'
 import type { GatewaySettingsChange } from './gateway-settings.ts'
@@ -92,7 +93,7 @@ export interface NewAdminToken extends AdminToken {
  * Everything administration changes. Each change, its notification and its audit row are one transaction; every list
  * pages.
  */
-export interface AdminStore extends RevocationStore, GrantStore, AgentStore, FederationStore {
+export interface AdminStore extends RevocationStore, GrantStore, AgentStore, FederationStore, ApiKeyStore {
   /** The same store; what it changes is recorded as done by `actor`. Without it, by `system`. */
   by(actor: AuditActor): AdminStore
   /** Records a call that changed nothing. */

@@ -1,6 +1,7 @@
 import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
 import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
+import { API_KEY_ISSUER } from '#model/api-key.ts'
 import type { TenantId } from '#model/ids.ts'
 import { REVOCATION_KINDS, type Revocation, type RevocationKind } from '#model/revocation.ts'
 import { certificateId } from '#revocation/certificate-id.ts'
@@ -126,7 +127,7 @@ async function objectionToIssuer(
   { kind, id }: Target,
 ): Promise<AdminFailure | undefined> {
   const issuer = kind === 'issuer' ? id : BY_ISSUER.includes(kind) ? id.slice(0, id.indexOf('|')) : ''
-  if (tenant === null || issuer === '') return undefined
+  if (tenant === null || issuer === '' || issuer === API_KEY_ISSUER) return undefined
   const known: string[] = []
   for (let after: string | undefined = ''; after !== undefined; ) {
     const page: readonly { readonly issuer: string }[] = await store.listIssuers(tenant, {

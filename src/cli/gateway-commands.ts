@@ -23,6 +23,7 @@ interface SettingFlags {
   readonly certificateSource?: string
   readonly audience?: readonly string[]
   readonly resourceMetadata?: string
+  readonly apiKeys?: string
 }
 
 /** `warder gateway add|set|list|rotate|revoke`. */
@@ -45,6 +46,7 @@ function withSettings(command: Command): Command {
     )
     .option('--audience <audience>', 'audience that tokens must have here; may be repeated', repeated)
     .option('--resource-metadata <url>', 'its protected resource metadata (RFC 9728), told in challenges')
+    .option('--api-keys <accept>', '`accept`: agents may send API keys of ours through it (default: refused)')
 }
 
 /** `none` removes a setting. */
@@ -57,6 +59,7 @@ function settingsOf(flags: SettingFlags): GatewaySettingsRequest {
     certificateSource: one(flags.certificateSource),
     audience: many(flags.audience),
     resourceMetadata: one(flags.resourceMetadata),
+    apiKeys: one(flags.apiKeys),
   }
 }
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { addAgentCommands } from './agent-commands.ts'
+import { addApiKeyCommands } from './api-key-commands.ts'
 import { addAuditCommands } from './audit-commands.ts'
 import { createContext } from './context.ts'
 import { addFederationCommands } from './federation-commands.ts'
@@ -46,6 +47,7 @@ export function createProgram(options: CliOptions): Command {
   addIssuerCommands(program, context)
   addIdentityCommands(program, context)
   addAgentCommands(program, context)
+  addApiKeyCommands(program, context)
   addGrantCommands(program, context)
   addFederationCommands(program, context)
   addRevocationCommands(program, context)

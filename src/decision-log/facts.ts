@@ -71,6 +71,7 @@ function requestFacts(
     session: session && mask.json({ id: session.id }, 'session', report),
     risk: request.risk,
     context: masked(request.context, 'context'),
+    mapped: masked(request.mapped, 'mapped'),
     declared: masked(request.declared, 'declared'),
     supported_obligations: request.supportedObligations?.map((type) =>
       mask.json(type, 'supported_obligations', report),

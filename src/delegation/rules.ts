@@ -44,16 +44,12 @@ export function ruleCycle({ identity }: ChainFacts): Broken | undefined {
 
 /** Whom the token's issuer may name, and the issuer that an agent is registered with. */
 export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken | undefined {
-  const { agent, delegation, token } = identity
+  const { token } = identity
   const listed =
     token && Object.hasOwn(tenant.rules?.actorIssuers ?? {}, token.issuer)
       ? tenant.rules?.actorIssuers?.[token.issuer]
       : undefined
-  const actors: readonly Actor[] =
-    agent !== undefined && delegation.chain.length === 0
-      ? [{ id: agent.id, issuer: token?.issuer }]
-      : delegation.chain
-  for (const { id, issuer } of actors) {
+  for (const { id, issuer } of namedBy(identity)) {
     if (issuer === undefined) continue
     if (listed !== undefined && issuer !== token?.issuer && !listed.includes(issuer))
       return { code: 'chain.issuer', detail: `\`${token?.issuer}\` may not name actors of \`${issuer}\`` }
@@ -62,6 +58,12 @@ export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken 
       return { code: 'chain.issuer', detail: `\`${id}\` of \`${issuer}\` is registered with another issuer` }
   }
   return undefined
+}
+
+/** Actors with the issuer that names them; undefined where none does. The registry itself names the agent of an API key. */
+function namedBy({ agent, delegation, token }: VerifiedIdentity): readonly Actor[] {
+  if (agent === undefined || delegation.chain.length > 0) return delegation.chain
+  return [{ id: agent.id, issuer: token?.kind === 'api-key' ? undefined : token?.issuer }]
 }
 
 /** An agent of another tenant takes part only as a federation of both tenants says. */

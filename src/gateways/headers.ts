@@ -1,4 +1,5 @@
 import { failed, type Result, success } from '#lib/result.ts'
+import { isApiKey } from '#model/api-key.ts'
 import type { Credential, Malformed } from '#model/request.ts'
 import { isProofHeader } from './proof-headers.ts'
 
@@ -116,16 +117,26 @@ export function checkOverrides(
     : conflict(`the header \`${shownName(found)}\` can make an upstream run another request`)
 }
 
-/** The credential in `Authorization`. Two values joined by a comma (as some proxies do) are a conflict. */
+/**
+ * The credential in `Authorization`, and an API key of ours in `X-API-Key`; a key of somebody else's in that header is none of our
+ * business. Two values joined by a comma (as some proxies do) are a conflict.
+ */
 export function credentialsOf(headers: HeaderMap): Result<readonly Credential[], Malformed> {
+  const keys = (headers.get('x-api-key') ?? []).map((value) => value.trim()).filter(isApiKey)
+  const found = keys.map((value): Credential => ({ scheme: 'api-key', value }))
   const value = headers.get('authorization')?.[0]?.trim()
-  if (value === undefined || value === '') return success([])
+  if (value === undefined || value === '') return success(found)
   const [, scheme, token] = AUTHORIZATION.exec(value) ?? []
   // Without a scheme the whole value may be a token: it must not end up where scheme names are shown.
-  if (scheme === undefined || token === undefined) return success([{ scheme: 'none', value }])
+  if (scheme === undefined || token === undefined) return success([{ scheme: 'none', value }, ...found])
   if (/, *[A-Za-z-]+ +/.test(token) && /^(?:bearer|dpop)$/i.test(scheme))
     return failed(conflict('the header `authorization` carries more than one value'))
-  return success([{ scheme: scheme.toLowerCase(), value: token }])
+  return success([credential(scheme.toLowerCase(), token), ...found])
+}
+
+/** An API key is told from a token by its looks, so that the log says which of them came. */
+export function credential(scheme: string, value: string): Credential {
+  return { scheme: scheme === 'bearer' && isApiKey(value) ? 'api-key' : scheme, value }
 }
 
 /** Identity headers as name and value; claims, nothing more. */

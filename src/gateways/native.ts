@@ -8,7 +8,7 @@ import { toolOf as toolOfResource } from './authzen-tool.ts'
 import { passedOnChallenge } from './challenge.ts'
 import { agentOfChain } from './claimed-chain.ts'
 import { declaredOf } from './declared.ts'
-import { requestIdOf, traceparentOf } from './headers.ts'
+import { credential, requestIdOf, traceparentOf } from './headers.ts'
 import { readJsonBody } from './json-body.ts'
 import { BATCH_ITEMS_MAX, type NativeRequest, nativeFields, nativeRequestSchema } from './native-schema.ts'
 import { proofsOfFields } from './proof-fields.ts'
@@ -170,7 +170,7 @@ function actionOf({ action }: NativeRequest): AuthorizationRequest['action'] {
 export function credentialsOf({ credentials }: Pick<NativeRequest, 'credentials'>): readonly Credential[] {
   const token = credentials?.access_token
   const scheme = credentials?.token_type === 'DPoP' ? 'dpop' : 'bearer'
-  return token === undefined ? [] : [{ scheme, value: token }]
+  return token === undefined ? [] : [credential(scheme, token)]
 }
 
 /** One answer of the native dialect. */

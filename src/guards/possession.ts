@@ -27,6 +27,28 @@ export function guardPossession(
   return { code, message: REASONS[code], challenge: { scheme: 'DPoP', error: 'invalid_token' } }
 }
 
+/**
+ * What stops a call that an API key alone would make of a tool that is riskier than low.
+ *
+ * INVARIANT: an API key never opens more than that by itself, whatever policies permit. What counts beside it is what it is bound to,
+ * which was proven before, or the key of the very workload that it names.
+ *
+ * @param isRead whether the call is of a protocol's method that only reads, and of no registered tool
+ */
+export function guardApiKey(
+  { agent, token, presenter }: Pick<VerifiedIdentity, 'agent' | 'token' | 'presenter'>,
+  tool: string | undefined,
+  isRead: boolean,
+  registry: RegistrySnapshot,
+): Stop | undefined {
+  if (token?.kind !== 'api-key' || token.boundTo !== undefined) return undefined
+  if (agent !== undefined && presenter?.workload === agent.id) return undefined
+  const isRegistered = tool !== undefined && registry.find({ type: 'Warder::Tool', id: tool }) !== undefined
+  if (tierOf(tool, registry) === TIERS.indexOf('low') || (isRead && !isRegistered)) return undefined
+  const code = 'credentials.key_alone'
+  return { code, message: REASONS[code], challenge: { scheme: 'Bearer', error: 'invalid_token' } }
+}
+
 /** Position in the list of tiers. */
 function tierOf(tool: string | undefined, registry: RegistrySnapshot): number {
   const tier = tool && registry.find({ type: 'Warder::Tool', id: tool })?.attrs['riskTier']

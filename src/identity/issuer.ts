@@ -89,6 +89,8 @@ function readProfile(value: unknown, report: Report): IssuerProfile {
 
 function readIssuer(value: unknown, profile: IssuerProfile, report: Report): string | undefined {
   const issuer = readText(value, 'issuer', report)
+  // INVARIANT: nobody who signs tokens passes for Warder itself.
+  if (issuer?.startsWith('urn:warder:')) return report('issuer', 'is a name that Warder gives')
   if (issuer === undefined || profile !== 'spiffe') return issuer
   const domain = spiffeDomainOf(issuer)
   return issuer === `spiffe://${domain}`

@@ -1,5 +1,6 @@
 import type { EpochSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
+import { API_KEY_ISSUER } from '#model/api-key.ts'
 import type { Stop, VerifiedToken } from '#model/identity.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { claimAt, isObject } from './claim-path.ts'
@@ -21,6 +22,7 @@ export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> 
   const blueprint = text(issuer.profile === 'entra' ? payload['xms_par_app_azp'] : undefined)
   return success({
     issuer: issuer.issuer,
+    ...(issuer.issuer === API_KEY_ISSUER && { kind: 'api-key' }),
     subject: text(payload['sub']) ?? '',
     id: text(claimAt(payload, mapping.id ?? 'jti')),
     expiresAt,

@@ -23,6 +23,8 @@ export interface GatewaySettings {
   readonly audience?: readonly string[]
   /** URL of its protected resource metadata (RFC 9728), told in challenges. */
   readonly resourceMetadata?: string
+  /** Whether agents may prove themselves through it by API keys of ours. Default: such a key is refused. */
+  readonly apiKeys?: 'accept'
 }
 
 /** A registered policy enforcement point. */

@@ -26,11 +26,15 @@ export interface Actor {
 /** What a verified access token said; never the token itself. */
 export interface VerifiedToken {
   readonly issuer: string
+  /** `api-key`: a secret that is registered here, which nobody has signed. Undefined: an access token. */
+  readonly kind?: 'api-key' | undefined
   readonly subject: string
   readonly id: string | undefined
   readonly expiresAt: EpochSeconds
   readonly issuedAt: EpochSeconds | undefined
   readonly scopes: readonly string[]
+  /** Every claim of it as it came, for mappings only (src/mapping); never logged. Undefined after a replay. */
+  readonly claims?: JsonObject
   /** Session at the issuer (`sid`); whoever ends it ends every token of it. */
   readonly session?: string | undefined
   /** Key of the issuer that signed it (`kid`). */

@@ -38,6 +38,8 @@ export const REASONS = {
   'credentials.multiple': 'the request carries more than one credential of a kind',
   'credentials.unsupported': 'the credential is of a kind that can not be verified here',
   'credentials.missing': 'the request carries no access token',
+  'credentials.key_unknown': 'the API key is not valid here',
+  'credentials.key_alone': 'an API key alone is not enough for this call',
   'token.malformed': 'the access token is not a well-formed JWT',
   'token.type': 'the token type is not accepted',
   'token.algorithm': 'the signature algorithm is not accepted for this issuer',

@@ -1,4 +1,5 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { ApiKey } from '#model/api-key.ts'
 import type { Delegations } from '#model/delegation.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { TenantId } from '#model/ids.ts'
@@ -24,6 +25,8 @@ export interface TenantState {
   /** Undefined: nothing is registered, and nothing is demanded. */
   readonly delegations?: Delegations
   readonly rules?: TenantRules
+  /** By SHA-256 in hex. Undefined: no agent has one. */
+  readonly apiKeys?: ReadonlyMap<string, ApiKey>
 }
 
 /** A database that is older than it was: a backup came back, and what was revoked since may be valid in it. */

@@ -6,7 +6,7 @@ import type { Breakers } from './breakers.ts'
 
 /** Denials that say nothing about the agent: our own troubles, and what is stopped already. */
 const NOT_THE_AGENT =
-  /^(?:state|log|internal|revoked|tenant|gateway)\.|^policy\.(?:no_release|engine_error|error)$/
+  /^(?:state|log|internal|revoked|tenant|gateway|exchange)\.|^policy\.(?:no_release|engine_error|error)$/
 
 const AGENT = 'Warder::Agent'
 
@@ -43,6 +43,8 @@ function isNamedByAnother(
   { agent, delegation, token }: VerifiedIdentity,
   { registry }: TenantState,
 ): boolean {
+  // The registry itself names the agent of an API key.
+  if (token?.kind === 'api-key') return false
   const registered = agent && registry.find({ type: AGENT, id: agent.id })?.attrs['issuer']
   const by = delegation.chain[0]?.issuer ?? token?.issuer
   return registered !== undefined && by !== undefined && registered !== by

@@ -5,6 +5,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import { addAdminToken, findAdminToken, listAdminTokens, revokeAdminToken } from './admin-tokens.ts'
 import { changeAgent, findAgent, listAgents } from './agents.ts'
+import { addApiKey, listApiKeys, revokeApiKey, rotateApiKey } from './api-keys.ts'
 import { createWriter, listAudit, recordAttempt } from './audit.ts'
 import type { Database } from './database.ts'
 import { listEntities, putEntities, removeEntities } from './entities.ts'
@@ -76,6 +77,10 @@ export function createAdminStore(
     addGrant: (tenant, grant) => addGrant(writer, tenant, grant),
     revokeGrant: (tenant, grant, reason) => revokeGrant(writer, tenant, grant, reason),
     listGrants: (tenant, filter, page) => listGrants(sql, tenant, filter, page),
+    addApiKey: (tenant, key) => addApiKey(writer, tenant, key),
+    rotateApiKey: (tenant, name, key) => rotateApiKey(writer, tenant, name, key),
+    revokeApiKey: (tenant, name, reason) => revokeApiKey(writer, tenant, name, reason),
+    listApiKeys: (tenant, filter, page) => listApiKeys(sql, tenant, filter, page),
     changeAgent: (tenant, agent, change, why) => changeAgent(writer, tenant, agent, change, why),
     listAgents: (tenant, filter, page) => listAgents(sql, tenant, filter, page),
     findAgent: (tenant, agent) => findAgent(sql, tenant, agent),

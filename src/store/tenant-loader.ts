@@ -1,4 +1,5 @@
 import { createDelegations } from '#delegation/delegations.ts'
+import type { ApiKey } from '#model/api-key.ts'
 import type { Delegations } from '#model/delegation.ts'
 import type { AssertionKind, Gateway, GatewaySettings } from '#model/gateway.ts'
 import type { GatewayId, ReleaseId, TenantId } from '#model/ids.ts'
@@ -8,6 +9,7 @@ import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
 import type { PolicyRecord, Release, ReleaseHeader } from '#model/release.ts'
 import type { TenantRules } from '#model/tenant-rules.ts'
 import type { EntityUid } from '#model/value.ts'
+import { loadApiKeys } from './api-keys.ts'
 import type { Sql, Transaction } from './connections.ts'
 import { type EntityRow, toEntity } from './entities.ts'
 import { loadFederations } from './federations.ts'
@@ -47,6 +49,7 @@ export interface LoadedTenant {
   readonly maskFields: ReadonlySet<string>
   readonly rules: TenantRules
   readonly delegations: Delegations
+  readonly apiKeys: ReadonlyMap<string, ApiKey>
   /** By key hash. */
   readonly gateways: ReadonlyMap<string, KeyedGateway>
 }
@@ -86,6 +89,7 @@ export async function loadTenant(
         await loadGrants(transaction, tenant),
         await loadFederations(transaction, tenant),
       ),
+      apiKeys: await loadApiKeys(transaction, tenant),
       gateways,
     }
   })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { guardPossession } from '#guards/possession.ts'
+import { guardApiKey, guardPossession } from '#guards/possession.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
 import type { VerifiedToken } from '#model/identity.ts'
 import type { TenantRules } from '#model/tenant-rules.ts'
@@ -56,4 +56,38 @@ describe.each(demanded)('with proof of possession demanded for %s', (proofOfPoss
       ).toBeUndefined()
     },
   )
+})
+
+describe('an API key', () => {
+  const key = { ...token, kind: 'api-key' } as const
+  const agent = { id: 'spiffe://a/bot', provenance: 'registry', properties: {} } as const
+  const ask = (more: Partial<Parameters<typeof guardApiKey>[0]>, place: string | undefined, isRead = false) =>
+    guardApiKey({ agent, token: key, ...more }, place, isRead, registry)?.code
+
+  test.each(PLACES)('is not enough by itself for a call of %s, unless that is of low risk', (place) => {
+    expect(ask({}, place)).toBe(place === 'low' ? undefined : 'credentials.key_alone')
+  })
+
+  test.each(PLACES)('is enough for a call of %s with what it is bound to', (place) => {
+    expect(ask({ token: { ...key, boundTo: { x5t: 'x' } } }, place)).toBeUndefined()
+    expect(ask({ token: { ...key, boundTo: { jkt: 'x' } } }, place)).toBeUndefined()
+  })
+
+  test('is enough beside the proof of the workload that it names, and not beside that of another', () => {
+    const proven = (workload: string) => ({ presenter: { proof: 'wpt', workload } as const })
+    expect(ask(proven('spiffe://a/bot'), 'high')).toBeUndefined()
+    expect(ask(proven('spiffe://a/other'), 'high')).toBe('credentials.key_alone')
+    expect(ask({ presenter: { proof: 'none', thumbprint: 'x' } }, 'high')).toBe('credentials.key_alone')
+  })
+
+  test('is enough to read what no tool is registered for, and never for a registered tool because of that', () => {
+    expect(ask({}, 'unregistered', true)).toBeUndefined()
+    expect(ask({}, undefined, true)).toBeUndefined()
+    expect(ask({}, 'high', true)).toBe('credentials.key_alone')
+  })
+
+  test('says nothing about a token', () => {
+    expect(ask({ token }, 'critical')).toBeUndefined()
+    expect(ask({ token: undefined }, 'critical')).toBeUndefined()
+  })
 })

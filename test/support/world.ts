@@ -47,6 +47,7 @@ export interface WorldInput {
   readonly rules?: TenantRules
   readonly revocations?: Revocations
   readonly delegations?: Delegations
+  readonly apiKeys?: TenantState['apiKeys'] & {}
   /** Other tenants that are served. */
   readonly others?: readonly TenantState[]
   /** Stops agents for their denials. */
@@ -97,9 +98,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     release: input.release ?? (await releaseOf(files)),
     issuers: input.issuers ?? [],
     maskFields: new Set(input.maskFields),
-    ...(input.rules !== undefined && { rules: input.rules }),
-    ...(input.revocations !== undefined && { revocations: input.revocations }),
-    ...(input.delegations !== undefined && { delegations: input.delegations }),
+    ...given(input),
   }
   const rows: LogEntry[] = []
   const decider = createDecider({
@@ -133,6 +132,16 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     ...(input.breakers !== undefined && { breakers: input.breakers }),
   })
   return { decider, gateway, tenant, rows }
+}
+
+/** What a tenant has only where a test says so. */
+function given({ rules, revocations, delegations, apiKeys }: WorldInput): Partial<TenantState> {
+  return {
+    ...(rules !== undefined && { rules }),
+    ...(revocations !== undefined && { revocations }),
+    ...(delegations !== undefined && { delegations }),
+    ...(apiKeys !== undefined && { apiKeys }),
+  }
 }
 
 /** One policy file of a folder. */

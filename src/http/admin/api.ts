@@ -3,6 +3,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { AdminStore } from '#admin/ports.ts'
 import type { QueryLog } from '#decision-log/port.ts'
 import { agentRoutes } from './agents.ts'
+import { apiKeyRoutes } from './api-keys.ts'
 import { auditRoutes } from './audit.ts'
 import { type AdminEnv, authenticate } from './call.ts'
 import { decisionRoutes } from './decisions.ts'
@@ -58,6 +59,7 @@ export function createAdminApi(parts: AdminApiParts): OpenAPIHono<AdminEnv> {
   gatewayRoutes(app, at)
   issuerRoutes(app, at)
   agentRoutes(app, at)
+  apiKeyRoutes(app, at)
   grantRoutes(app, at)
   federationRoutes(app, at, parts.installationSecret)
   entityRoutes(app, at)

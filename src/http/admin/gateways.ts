@@ -22,6 +22,7 @@ const settings = z
       .optional()
       .openapi({ description: 'Audiences that tokens must have, beside what their issuer demands.' }),
     resourceMetadata: url.optional().openapi({ description: 'URL of its protected resource metadata.' }),
+    apiKeys: z.enum(['accept']).optional().openapi({ description: 'Agents may send API keys through it.' }),
   })
   .openapi('GatewaySettings')
 
@@ -32,6 +33,7 @@ const settingsChange = z
     certificateSource: z.string().nullish(),
     audience: z.array(z.string()).nullish(),
     resourceMetadata: url.nullish(),
+    apiKeys: z.enum(['accept']).nullish(),
   })
   .openapi('GatewaySettingsChange', { description: 'What is given changes; null removes.' })
 
