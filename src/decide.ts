@@ -1,3 +1,4 @@
+import { stands } from '#decide-again.ts'
 import { type Caller, judgeCall } from '#decide-call.ts'
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
@@ -41,10 +42,13 @@ export interface Steps extends RecordSteps {
 /** Builds the product: one request from top to bottom. */
 export function createDecider(steps: Steps): Decider {
   return {
-    async decide(request, gateway) {
+    async decide(request, gateway, earlier) {
+      if (earlier?.effect === 'deny') return earlier
       const startedAt = performance.now()
       const judged = await judgeSafely(steps, request, gateway)
       // INVARIANT: an explanation for an operator stops and registers nobody; the agent that it is about did nothing.
+      // INVARIANT: an allow is given again only when it was judged again, by the state of now; what is spared is its effects.
+      if (earlier !== undefined && stands(earlier, judged)) return earlier
       if (request.explain !== 'operator') countOutcome(steps.breakers, judged, request.now)
       return await record(steps, { request, gateway, judged, startedAt })
     },

@@ -104,25 +104,34 @@ async function keptOrAsked(
   return decision
 }
 
-/** Asks, and once more where that is safe: nothing came back, and the question carries no proof that counts once. */
+/** Asks, and once more under the same key when nothing came back: Warder knows the repeat as one, and counts nothing twice. */
 async function ask(place: Place, question: DecideRequest): Promise<Decision> {
-  const id = question.request?.id ?? crypto.randomUUID()
+  const key = crypto.randomUUID()
+  const id = question.request?.id ?? key
   const body = JSON.stringify({ ...question, request: { ...question.request, id } })
   const signal = AbortSignal.timeout(place.timeoutMilliseconds)
-  const attemptsMax = question.proofs === undefined ? ATTEMPTS_MAX : 1
   for (let attempt = 1; ; attempt++) {
-    const answer = await askOnce(place, body, signal)
+    const answer = await askOnce(place, key, body, signal)
     if (answer !== undefined) return answer
-    if (attempt >= attemptsMax || signal.aborted) return unavailable('Warder did not answer')
+    if (attempt >= ATTEMPTS_MAX || signal.aborted) return unavailable('Warder did not answer')
   }
 }
 
 /** One attempt; undefined when it may be repeated. */
-async function askOnce(place: Place, body: string, signal: AbortSignal): Promise<Decision | undefined> {
+async function askOnce(
+  place: Place,
+  key: string,
+  body: string,
+  signal: AbortSignal,
+): Promise<Decision | undefined> {
   try {
     const response = await fetch(`${place.url}/v1/decide`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${place.gatewayKey}`, 'content-type': 'application/json' },
+      headers: {
+        authorization: `Bearer ${place.gatewayKey}`,
+        'content-type': 'application/json',
+        'idempotency-key': `"${key}"`,
+      },
       body,
       redirect: 'error',
       signal,

@@ -23,7 +23,7 @@ export interface DecideRequest {
   readonly context?: JsonObject
   readonly declared?: JsonObject
   readonly credentials?: { readonly access_token?: string; readonly token_type?: 'Bearer' | 'DPoP' }
-  /** Proofs of possession. A question with them is neither repeated nor answered from memory: a proof counts once. */
+  /** Proofs of possession. A question with them is not answered from memory: a proof counts once. */
   readonly proofs?: JsonObject
   readonly request?: { readonly id?: string }
 }

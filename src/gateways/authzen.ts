@@ -26,6 +26,7 @@ import type { GatewayDialect, ItemAnswer, WireRequest, WireResponse } from './wi
 const NO_PROPERTIES: JsonObject = {}
 const JSON_HEADERS = [['content-type', 'application/json']] as const
 const STATUS: { readonly [code: string]: number } = {
+  'request.idempotency_key': 422,
   'internal.fault': 500,
   'log.unavailable': 503,
   'log.overflow': 503,

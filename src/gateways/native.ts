@@ -22,6 +22,7 @@ const STATUS: { readonly [code: string]: number } = {
   'request.too_large': 413,
   'request.unsupported_media_type': 415,
   'request.unsupported_encoding': 415,
+  'request.idempotency_key': 422,
   'internal.fault': 500,
   'log.unavailable': 503,
   'log.overflow': 503,

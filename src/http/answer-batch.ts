@@ -3,10 +3,10 @@ import type { ItemAnswer, ReadRequest } from '#gateways/wire.ts'
 import type { Decision } from '#model/decision.ts'
 import type { AuthorizationRequest, Malformed } from '#model/request.ts'
 
-/** What answering one item takes; both give the decision that was logged. */
+/** What answering one item takes, by its position too; both give the decision that was logged. */
 export interface ItemDecider {
-  decide(request: AuthorizationRequest): Promise<Decision>
-  refuse(malformed: Malformed): Promise<Decision>
+  decide(request: AuthorizationRequest, position: number): Promise<Decision>
+  refuse(malformed: Malformed, position: number): Promise<Decision>
 }
 
 /** Answers in the order of the items, with the decision of each. */
@@ -34,8 +34,8 @@ export async function answerBatch(asked: ReadRequest, decider: ItemDecider): Pro
   const stopsAt = semantic === 'deny_on_first_deny' ? 'deny' : 'allow'
   const answers: ItemAnswer[] = []
   const decisions: Decision[] = []
-  for (const item of items) {
-    const decision = await decideItem(item, decider)
+  for (const [position, item] of items.entries()) {
+    const decision = await decideItem(item, position, decider)
     decisions.push(decision)
     answers.push(answerOf(item, decision))
     const effect = 'malformed' in item ? 'deny' : decision.effect
@@ -48,7 +48,7 @@ async function decideAll(items: readonly Item[], decider: ItemDecider): Promise<
   const started: Promise<Decision>[] = []
   for (const item of items) {
     if (started.length > 0 && started.length % ITEMS_PER_TURN === 0) await nextTurn()
-    const decision = decideItem(item, decider)
+    const decision = decideItem(item, started.length, decider)
     // Awaited below; until then a rejection would count as one that nobody handles, and end the process.
     decision.catch(() => undefined)
     started.push(decision)
@@ -68,8 +68,10 @@ function itemsOf({ requests, itemErrors }: ReadRequest): readonly Item[] {
   return items
 }
 
-function decideItem(item: Item, decider: ItemDecider): Promise<Decision> {
-  return 'malformed' in item ? decider.refuse(item.malformed) : decider.decide(item.request)
+function decideItem(item: Item, position: number, decider: ItemDecider): Promise<Decision> {
+  return 'malformed' in item
+    ? decider.refuse(item.malformed, position)
+    : decider.decide(item.request, position)
 }
 
 function answerOf(item: Item | undefined, decision: Decision): ItemAnswer {

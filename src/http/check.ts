@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { requestIdOf } from '#gateways/headers.ts'
-import type { GatewayDialect, WireRequest, WireResponse } from '#gateways/wire.ts'
+import type { GatewayDialect, ReadRequest, WireRequest, WireResponse } from '#gateways/wire.ts'
 import type { Clock } from '#lib/clock.ts'
+import { type Result, success } from '#lib/result.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
@@ -11,6 +12,7 @@ import { answerBatch } from './answer-batch.ts'
 import { clientCertificate } from './client-certificate.ts'
 import { authenticateGateway, type FindGateway, type KeyedTarget, type KeySource } from './gateway-key.ts'
 import { HTTP_ERRORS, type HttpErrorCode } from './http-error.ts'
+import { type Attempt, createIdempotency, type Idempotency, repeatable } from './idempotency.ts'
 import type { ListenerLimits, ListenerMetrics } from './port.ts'
 import { readBody } from './read-body.ts'
 import { send } from './send.ts'
@@ -55,6 +57,7 @@ export function createCheck(parts: CheckParts): Check {
   const { metrics, limits } = parts
   const { admission = createAdmission(limits.requestsInFlightMax, (change) => metrics.inFlight(change)) } =
     parts
+  const idempotency = createIdempotency()
   return async (incoming, outgoing, route, target) => {
     const source = route.keySource ?? (isJsonDialect(route.name) ? 'bearer' : 'header')
     const authenticate = (): Gateway | undefined => {
@@ -81,7 +84,7 @@ export function createCheck(parts: CheckParts): Check {
       return send(incoming, outgoing, httpError('http.overloaded', route.name))
     }
     try {
-      await answerCheck(parts, incoming, outgoing, route, target.rawUrl, authenticate)
+      await answerCheck({ ...parts, idempotency }, incoming, outgoing, route, target.rawUrl, authenticate)
     } catch {
       metrics.fault(route.name)
       answerFault(incoming, outgoing, route, target.rawUrl)
@@ -92,40 +95,71 @@ export function createCheck(parts: CheckParts): Check {
 }
 
 async function answerCheck(
-  { decider, clock, metrics, limits, isDraining }: CheckParts,
+  parts: CheckParts & { readonly idempotency: Idempotency },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  { name, dialect }: NamedDialect,
+  route: NamedDialect,
   rawUrl: string,
   authenticate: () => Gateway | undefined,
 ): Promise<void> {
-  const started = performance.now()
-  const outcome = await readBody(incoming, limits.bodyBytesMax)
+  const startedAt = performance.now()
+  const outcome = await readBody(incoming, parts.limits.bodyBytesMax)
   if (outcome.kind === 'aborted') return
   // INVARIANT: the gateway as it is now. A body can take seconds, and a key that was revoked meanwhile is worth nothing.
   const gateway = authenticate()
   if (gateway === undefined) return
-  const refuse = async (malformed: Malformed): Promise<Decision> => {
-    metrics.malformed(name, malformed.code)
-    return await decider.refuse(malformed, gateway, name, requestIdOf(incoming.rawHeaders))
-  }
   const wire = toWire(incoming, rawUrl, outcome.kind === 'read' ? outcome.body : new Uint8Array())
-  const read = outcome.kind === 'read' ? dialect.read(wire, gateway, clock()) : tooLarge(limits.bodyBytesMax)
+  const answer = async (attempt: Result<Attempt | undefined, Malformed>): Promise<void> => {
+    const read = () =>
+      outcome.kind === 'read'
+        ? route.dialect.read(wire, gateway, parts.clock())
+        : tooLarge(parts.limits.bodyBytesMax)
+    // INVARIANT: nor is it worth anything when it was revoked while the request waited for the one that came before.
+    if (attempt.ok && attempt.value !== undefined && authenticate() === undefined) return
+    await answerRead(parts, { incoming, outgoing, route, wire, gateway, startedAt }, attempt, read)
+  }
+  // INVARIANT: only where the gateway writes the headers. Elsewhere the key is its client's, for the API behind.
+  if (!isJsonDialect(route.name)) return await answer(success(undefined))
+  await parts.idempotency.run({ gateway, wire, now: parts.clock() }, answer)
+}
+
+interface WholeRequest {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+  readonly route: NamedDialect
+  readonly wire: WireRequest
+  readonly gateway: Gateway
+  readonly startedAt: number
+}
+
+/** Decides what was asked, and answers. A request that came before has no second effect. */
+async function answerRead(
+  { decider, metrics, isDraining }: CheckParts,
+  { incoming, outgoing, route: { name, dialect }, wire, gateway, startedAt }: WholeRequest,
+  attempt: Result<Attempt | undefined, Malformed>,
+  readRequest: () => Result<ReadRequest, Malformed>,
+): Promise<void> {
+  const before = new Set(attempt.ok ? attempt.value?.decided.values() : [])
+  const items = repeatable(attempt.ok ? attempt.value : undefined, {
+    decide: (request, earlier) => decider.decide(request, gateway, earlier),
+    async refuse(malformed) {
+      metrics.malformed(name, malformed.code)
+      return await decider.refuse(malformed, gateway, name, requestIdOf(incoming.rawHeaders))
+    },
+  })
+  const read = attempt.ok ? readRequest() : attempt
   if (!read.ok) {
-    const { id } = await refuse(read.failure)
+    const { id } = await items.refuse(read.failure, 0)
     return send(incoming, outgoing, dialect.refuse(read.failure, wire), [id])
   }
-  const { answers, decisions } = await answerBatch(read.value, {
-    decide: (request) => decider.decide(request, gateway),
-    refuse,
-  })
+  const { answers, decisions } = await answerBatch(read.value, items)
   if (isDraining()) outgoing.shouldKeepAlive = false
   const ids = decisions.map(({ id }) => id)
   // INVARIANT: an explained decision carries nothing that an allow carries.
   const usable = read.value.requests.some(({ explain }) => explain !== undefined) ? [] : decisions
   send(incoming, outgoing, withEpoch(dialect.write(answers, read.value, wire), usable), ids)
-  const seconds = (performance.now() - started) / 1000
-  for (const decision of decisions) metrics.decided(name, decision, seconds)
+  const seconds = (performance.now() - startedAt) / 1000
+  for (const decision of decisions) if (!before.has(decision)) metrics.decided(name, decision, seconds)
 }
 
 /** State version that the allows of an answer rest on; what was revoked later ends them (docs/revocation.md). */

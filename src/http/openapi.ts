@@ -20,6 +20,15 @@ const REQUEST_ID: JsonObject = {
   schema: { type: 'string', maxLength: 128 },
 }
 
+const IDEMPOTENCY_KEY: JsonObject = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'A string in double quotes, new for each question and the same for its repeats: for a minute they have no second effect.',
+  schema: { type: 'string', pattern: '^"[ !#-\\[\\]-~]{1,128}"$' },
+}
+
 const DECISION_ID: JsonObject = {
   description: 'Id of the logged decision; of a batch all of them, separated by a comma, in order.',
   schema: { type: 'string' },
@@ -131,6 +140,7 @@ function shared(schema: JsonObject): { readonly [status: string]: Json } {
   return {
     401: { description: 'The request carries no valid gateway key.', content: json(schema) },
     405: { description: 'Only POST.', content: json(schema) },
+    422: { description: 'The idempotency key was used for another request.', content: json(schema) },
     503: {
       description: 'Too many requests are in flight, or the decision could not be logged.',
       content: json(schema),
@@ -149,7 +159,7 @@ function post(
     post: {
       operationId,
       summary,
-      parameters: [REQUEST_ID],
+      parameters: [REQUEST_ID, IDEMPOTENCY_KEY],
       requestBody: { required: true, content: json(ref(request)) },
       responses: {
         200: {

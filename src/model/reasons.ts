@@ -97,6 +97,7 @@ export const REASONS = {
   'request.batch_too_large': 'the batch has too many items',
   'request.header_conflict': 'headers of the request contradict each other or occur twice',
   'request.path_ambiguous': 'the path can be read in more than one way',
+  'request.idempotency_key': 'the idempotency key was used for another request',
   'list.filtered': 'the list was reduced to what is permitted',
   'rpc.unreadable': 'the call is not exactly one message of the protocol that is spoken here',
   'rpc.batch': 'a batch of messages is not accepted; send one at a time',

@@ -98,7 +98,7 @@ export interface AuthorizationRequest {
   readonly subject: EntityClaim | undefined
   readonly credentials: readonly Credential[]
   readonly proofs?: Proofs
-  /** The same object for all questions of one batch: they share its proofs. Undefined: this question is alone. */
+  /** The same object for all questions of one batch, and for its repeats: they share its proofs. Undefined: this question is alone. */
   readonly batch?: object
   /** Identity headers that arrived in a header dialect (name in lower case and value): claims like the fields above. */
   readonly identityHeaders: readonly (readonly [string, string])[]
@@ -168,6 +168,7 @@ export type MalformedCode =
 /** Where a JSON value stands in the request, for messages: `resource.properties.tags[2]`. */
 export type JsonPath = string
 
+  | 'request.idempotency_key'
 /** One leaf that a reader refused. */
 export interface WrongValue {
   readonly path: JsonPath

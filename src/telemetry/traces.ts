@@ -108,8 +108,10 @@ function tracedDecider(decider: Decider, tracer: Tracer, scopes: AsyncLocalStora
     }
   }
   return {
-    decide: (request, gateway) =>
-      within(request.dialect, traceParent(request.traceparent), () => decider.decide(request, gateway)),
+    decide: (request, gateway, earlier) =>
+      within(request.dialect, traceParent(request.traceparent), () =>
+        decider.decide(request, gateway, earlier),
+      ),
     refuse: (malformed, gateway, dialect, requestId) =>
       within(dialect, traceParent(undefined), () => decider.refuse(malformed, gateway, dialect, requestId)),
   }

@@ -115,18 +115,28 @@ describe('obligations', () => {
 })
 
 describe('repeats', () => {
-  test('a question that was not answered is asked once more under the same id', async () => {
-    pdp.answer = answer(503, '{}')
-    await warder.decide(QUESTION)
-    const ids = pdp.questions.map(({ body }) => JSON.parse(body.toString()).request.id)
-    expect(ids).toHaveLength(2)
-    expect(ids[0]).toBe(ids[1])
-  })
+  const keys = () => pdp.questions.map(({ headers }) => new Map(headers).get('idempotency-key'))
 
-  test('one with a proof that counts once is not', async () => {
-    pdp.answer = answer(503, '{}')
-    await warder.decide({ ...QUESTION, proofs: { dpop: ['proof'] } })
-    expect(pdp.questions).toHaveLength(1)
+  test.each<DecideRequest>([
+    QUESTION,
+    { ...QUESTION, proofs: { dpop: ['proof'] } },
+    { ...QUESTION, request: { id: 'mine' } },
+  ])(
+    'a question that was not answered is asked once more, word for word, under the same key',
+    async (each) => {
+      pdp.answer = answer(503, '{}')
+      await warder.decide(each)
+      const [first, second, third] = pdp.questions.map(({ body }) => body.toString())
+      expect(first).toBeDefined()
+      expect([second, third]).toEqual([first, undefined])
+      expect(keys()[0]).toMatch(/^"[0-9a-f-]{36}"$/)
+      expect(keys()[1]).toBe(keys()[0])
+    },
+  )
+
+  test('each question has a key of its own, also under an id of the caller’s', async () => {
+    for (let i = 0; i < 2; i++) await warder.decide({ ...QUESTION, request: { id: 'mine' } })
+    expect(new Set(keys()).size).toBe(2)
   })
 
   test('a deny and a refusal are answers, and are not repeated', async () => {

@@ -1,0 +1,27 @@
+import type { Judged } from '#decide-judged.ts'
+import type { Decision } from '#model/decision.ts'
+
+/**
+ * Whether an allow is still the answer, in every part that its gateway acts on and for as long as it says, given what judging the same
+ * request again has found.
+ */
+export function stands(earlier: Decision, { judgement, identity }: Judged): boolean {
+  if (judgement.effect !== 'allow' || earlier.effect !== 'allow') return false
+  const { agent, user } = earlier.identity
+  if (agent !== identity?.agent?.id || user !== identity?.user?.id) return false
+  const { obligations, advice, permitted, reasons } = earlier
+  const said = [obligations, advice, permitted, reasons.map(({ code, policy }) => [code, policy])]
+  const found = [
+    judgement.obligations,
+    judgement.advice,
+    judgement.permitted,
+    judgement.reasons.map(({ code, policy }) => [code, policy]),
+  ]
+  return JSON.stringify(said) === JSON.stringify(found) && isInTime(earlier, judgement.expiresAt)
+}
+
+/** INVARIANT: nothing lasts longer because it was asked for twice. */
+function isInTime({ expiresAt }: Decision, endsAt: Decision['expiresAt']): boolean {
+  if (endsAt === undefined) return true
+  return expiresAt !== undefined && expiresAt <= endsAt
+}
