@@ -259,8 +259,12 @@ test.each<[string, unknown, ReasonCode]>([
     { sub: 'a', act: { sub: 'b', iss: 'https://evil' } },
     'token.issuer_unknown',
   ],
-  ['carries a scope', { sub: 'a', scope: 'admin' }, 'token.claim_invalid'],
-  ['carries a key', { sub: 'a', cnf: {} }, 'token.claim_invalid'],
+  ...['scope', 'cnf', 'exp', 'nbf', 'iat', 'aud', 'authorization_details', 'may_act'].flatMap(
+    (name): [string, unknown, ReasonCode][] => [
+      [`carries \`${name}\``, { sub: 'a', [name]: {} }, 'token.claim_invalid'],
+      [`hides \`${name}\` inside`, { sub: 'a', act: { sub: 'b', [name]: {} } }, 'token.claim_invalid'],
+    ],
+  ),
   ['has a profile that is no text', { sub: 'a', sub_profile: ['ai_agent'] }, 'token.claim_invalid'],
   [
     'is deeper than any tenant accepts',

@@ -5,6 +5,7 @@ import * as x509 from '@peculiar/x509'
 x509.cryptoProvider.set(webcrypto)
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const BOTH: readonly string[] = [x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]
 const DAY_MILLISECONDS = 86_400_000
 let serial = 0
 
@@ -16,10 +17,18 @@ export interface Credentials {
   readonly sha256: string
 }
 
+/** What a certificate is like; default: valid, for servers and clients. */
+export interface CertificateOptions {
+  readonly expired?: boolean
+  /** Days from now at which it begins; default 2 ago. */
+  readonly fromDays?: number
+  readonly purposes?: readonly string[]
+}
+
 /** An authority that issues certificates. */
 export interface Authority extends Credentials {
-  /** A certificate for `localhost` and 127.0.0.1, for servers and clients. */
-  issue(name: string, options?: { readonly expired?: boolean }): Promise<Credentials>
+  /** A certificate for `localhost` and 127.0.0.1, for servers and clients unless `purposes` (OIDs) says otherwise. */
+  issue(name: string, options?: CertificateOptions): Promise<Credentials>
 }
 
 /** Makes an authority with a key of its own. */
@@ -38,13 +47,13 @@ export async function newAuthority(name: string): Promise<Authority> {
   })
   return {
     ...(await credentials(own, keys.privateKey)),
-    async issue(subject, { expired = false } = {}) {
+    async issue(subject, { expired = false, fromDays = -2, purposes = BOTH } = {}) {
       const leafKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
       const leaf = await x509.X509CertificateGenerator.create({
         serialNumber: nextSerial(),
         subject: `CN=${subject}`,
         issuer: own.subject,
-        ...validity(expired),
+        ...validity(expired, fromDays),
         signingAlgorithm: ALGORITHM,
         publicKey: leafKeys.publicKey,
         signingKey: keys.privateKey,
@@ -53,10 +62,7 @@ export async function newAuthority(name: string): Promise<Authority> {
             { type: 'dns', value: 'localhost' },
             { type: 'ip', value: '127.0.0.1' },
           ]),
-          new x509.ExtendedKeyUsageExtension([
-            x509.ExtendedKeyUsage.serverAuth,
-            x509.ExtendedKeyUsage.clientAuth,
-          ]),
+          new x509.ExtendedKeyUsageExtension([...purposes]),
         ],
       })
       return await credentials(leaf, leafKeys.privateKey)
@@ -76,8 +82,8 @@ async function credentials(
   }
 }
 
-function validity(expired: boolean): { readonly notBefore: Date; readonly notAfter: Date } {
-  const from = Date.now() - 2 * DAY_MILLISECONDS
+function validity(expired: boolean, fromDays = -2): { readonly notBefore: Date; readonly notAfter: Date } {
+  const from = Date.now() + fromDays * DAY_MILLISECONDS
   return { notBefore: new Date(from), notAfter: new Date(from + DAY_MILLISECONDS * (expired ? 1 : 10)) }
 }
 

@@ -115,6 +115,28 @@ describe.each(SOURCES)('a certificate that comes as %s', (source) => {
   })
 })
 
+test.each([
+  ['that is not valid yet', { fromDays: 1 }],
+  ['that is for servers only', { purposes: ['1.3.6.1.5.5.7.3.1'] }],
+  ['that signs code', { purposes: ['1.3.6.1.5.5.7.3.3'] }],
+] as const)('a certificate %s denies, even where it is the right one', async (_what, options) => {
+  const odd = await authority.issue('odd', options)
+  const credential = await bound({ 'x5t#S256': x5t(odd.certificate) })
+  const certificate = passed('envoy', odd.certificate)
+  expect(await ask([certificate], { certificateSource: 'envoy' }, credential)).toMatchObject(
+    denial('pop.certificate'),
+  )
+})
+
+test('a certificate for any purpose, or for clients alone, is one for clients', async () => {
+  for (const purpose of ['2.5.29.37.0', '1.3.6.1.5.5.7.3.2']) {
+    const fine = await authority.issue('fine', { purposes: [purpose] })
+    const credential = await bound({ 'x5t#S256': x5t(fine.certificate) })
+    const certificate = passed('envoy', fine.certificate)
+    expect(await ask([certificate], { certificateSource: 'envoy' }, credential)).toMatchObject({ ok: true })
+  }
+})
+
 test('a bound token without a certificate denies', async () => {
   expect(await ask([], { certificateSource: 'envoy' })).toMatchObject(denial('pop.missing'))
 })
