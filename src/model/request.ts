@@ -164,11 +164,11 @@ export type MalformedCode =
   | 'request.batch_too_large'
   | 'request.header_conflict'
   | 'request.path_ambiguous'
+  | 'request.idempotency_key'
 
 /** Where a JSON value stands in the request, for messages: `resource.properties.tags[2]`. */
 export type JsonPath = string
 
-  | 'request.idempotency_key'
 /** One leaf that a reader refused. */
 export interface WrongValue {
   readonly path: JsonPath
