@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { authorize, type Settings } from '../../integrations/aws-lambda-authorizer/index.mjs'
-import { addGateway, prepareDemo, pushDemo } from './demo.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
+import { addGateway } from './demo.ts'
+import type { TestIssuer } from './issuer.ts'
+import { startDemo } from './prepared.ts'
 import { ALLOW, allowWith, type ScriptedAnswer, type ScriptedPdp, startScriptedPdp } from './scripted-pdp.ts'
-import { startWarder, type Warder } from './warder.ts'
+import type { Warder } from './warder.ts'
 
 type Headers = Readonly<Record<string, string>>
 
@@ -65,10 +66,7 @@ let warder: Warder
 let issuer: TestIssuer
 let settings: Settings
 beforeAll(async () => {
-  warder = await startWarder()
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
-  await pushDemo(warder, {}, '--activate')
+  ;({ warder, issuer } = await startDemo())
   const gatewayKey = await addGateway(warder, 'aws')
   settings = { url: `http://127.0.0.1:${warder.decisionPort}`, gatewayKey, timeoutMilliseconds: 5_000 }
 })

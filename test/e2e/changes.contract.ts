@@ -60,7 +60,7 @@ export function changes(scene: () => Scene): void {
     await sleep(ACT_WITHIN_MILLISECONDS + 500)
     stop.abort()
     await loops
-    await pushDemo(warder, {}, '--activate')
+    await warder.cli('policy', 'activate', scene().release, '--tenant', TENANT)
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 403]))
     const firstDeny = answers.findIndex(({ status }) => status === 403)
     const late = answers.filter(

@@ -11,11 +11,12 @@ import { type Warder as Asker, type CallAnswer, createWarder } from '../../integ
 import { decidedOf, warderForExpress } from '../../integrations/client-ts/express.ts'
 import { warderForHono } from '../../integrations/client-ts/hono.ts'
 import { guardTool } from '../../integrations/client-ts/mcp.ts'
-import { addGateway, prepareDemo, pushDemo, setAgentStatus, TENANT, textOf } from './demo.ts'
+import { addGateway, pushDemo, setAgentStatus, TENANT, textOf } from './demo.ts'
 import { type Call, send } from './http.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
+import type { TestIssuer } from './issuer.ts'
 import { freePorts, until } from './ports.ts'
-import { startWarder, type Warder } from './warder.ts'
+import { startDemo } from './prepared.ts'
+import type { Warder } from './warder.ts'
 
 const CUT_WITHIN_MILLISECONDS = 1_000
 const LISTING_MAY_BE_KEPT = `@id("listing-may-be-kept")
@@ -34,9 +35,7 @@ const closing: (() => Promise<unknown> | unknown)[] = []
 const ports = { hono: 0, express: 0 }
 
 beforeAll(async () => {
-  warder = await startWarder()
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
+  ;({ warder, issuer } = await startDemo())
   await pushDemo(warder, { 'listing-may-be-kept.cedar': LISTING_MAY_BE_KEPT }, '--activate')
   // What clients send must not count even for a service whose word does.
   const gatewayKey = await addGateway(warder, 'service', '--assert', 'identity')

@@ -1,10 +1,11 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { addGateway, prepareDemo, pushDemo, TENANT } from './demo.ts'
+import { addGateway, TENANT } from './demo.ts'
 import { send } from './http.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
-import { startWarder, type Warder } from './warder.ts'
+import type { TestIssuer } from './issuer.ts'
+import { startDemo } from './prepared.ts'
+import type { Warder } from './warder.ts'
 
 const SECOND = 1_000
 const BLUEPRINT = 'runner'
@@ -15,10 +16,7 @@ let issuer: TestIssuer
 let key = ''
 
 beforeAll(async () => {
-  warder = await startWarder()
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
-  await pushDemo(warder, {}, '--activate')
+  ;({ warder, issuer } = await startDemo())
   key = await addGateway(warder, 'edge')
 })
 

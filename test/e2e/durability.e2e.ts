@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { addGateway, prepareDemo, pushDemo, TENANT, textOf } from './demo.ts'
+import { addGateway, TENANT, textOf } from './demo.ts'
 import { send } from './http.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
-import { startWarder, type Warder } from './warder.ts'
+import type { TestIssuer } from './issuer.ts'
+import { startDemo } from './prepared.ts'
+import type { Warder } from './warder.ts'
 
 const CLIENTS = 8
 const ROWS_MAX = '100000'
@@ -14,11 +15,8 @@ let key = ''
 const opened: Warder[] = []
 
 beforeAll(async () => {
-  warder = await startWarder()
+  ;({ warder, issuer } = await startDemo())
   opened.push(warder)
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
-  await pushDemo(warder, {}, '--activate')
   key = await addGateway(warder, 'edge')
 })
 

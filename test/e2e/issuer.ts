@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose'
 
 const ISSUER = 'https://issuer.example'
 const AUDIENCE = 'https://repos.example'
@@ -9,15 +9,20 @@ const LIFETIME_SECONDS = 300
 export interface TestIssuer {
   /** The file for `warder issuer add`. */
   readonly document: object
+  /** Its private key. */
+  readonly secret: JWK
   /** An access token (RFC 9068) for `agent` acting for `user`; `claims` are added or replace the usual ones. */
   token(agent: string, user: string, claims?: JWTPayload): Promise<string>
 }
 
-/** Makes a key and the issuer that signs with it. */
-export async function createIssuer(): Promise<TestIssuer> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256')
-  const jwk = { ...(await exportJWK(publicKey)), kid: KEY_ID, alg: 'ES256', use: 'sig' }
+/** The issuer that signs with `secret`. Default: a new key. */
+export async function createIssuer(secret?: JWK): Promise<TestIssuer> {
+  const key = secret ?? (await newKey())
+  const privateKey = await importJWK(key, 'ES256')
+  const { d: _, ...publicKey } = key
+  const jwk = { ...publicKey, kid: KEY_ID, alg: 'ES256', use: 'sig' }
   return {
+    secret: key,
     document: {
       issuer: ISSUER,
       audience: [AUDIENCE],
@@ -42,4 +47,9 @@ export async function createIssuer(): Promise<TestIssuer> {
         .sign(privateKey)
     },
   }
+}
+
+async function newKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  return await exportJWK(privateKey)
 }

@@ -7,11 +7,12 @@ import {
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { addGateway, prepareDemo, pushDemo, TENANT } from './demo.ts'
+import { addGateway, TENANT } from './demo.ts'
 import { envoyStarter, nginxStarter, type RunningGateway, type StartGateway } from './gateway-process.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
+import type { TestIssuer } from './issuer.ts'
 import { type ReachedServer, startModernServer } from './mcp-servers.ts'
-import { startWarder, type Warder } from './warder.ts'
+import { startDemo } from './prepared.ts'
+import type { Warder } from './warder.ts'
 
 const group = (id: string) => [{ type: 'Warder::Action', id }]
 const REGISTRY = {
@@ -37,13 +38,10 @@ const gateways: RunningGateway[] = []
 
 beforeAll(async () => {
   server = await startModernServer()
-  warder = await startWarder()
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
+  ;({ warder, issuer } = await startDemo())
   const file = join(warder.dataDir, 'mcp-registry.json')
   writeFileSync(file, JSON.stringify(REGISTRY))
   await warder.cli('registry', 'import', file, '--tenant', TENANT)
-  await pushDemo(warder, {}, '--activate')
 })
 afterAll(async () => {
   for (const gateway of gateways) await gateway.stop()

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pushDemo } from './demo.ts'
+import { pushDemo, TENANT } from './demo.ts'
 import { until } from './ports.ts'
 import type { Scene } from './scene.ts'
 
@@ -35,7 +35,7 @@ export function obligations(scene: () => Scene): void {
         return !('authorization' in scene().upstream.last().headers)
       })
     } finally {
-      await pushDemo(scene().warder, {}, '--activate')
+      await scene().warder.cli('policy', 'activate', scene().release, '--tenant', TENANT)
     }
   })
 }

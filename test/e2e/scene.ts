@@ -1,9 +1,10 @@
-import { addGateway, prepareDemo, pushDemo } from './demo.ts'
+import { addGateway } from './demo.ts'
 import type { GatewayPlace, RunningGateway, StartGateway } from './gateway-process.ts'
 import { type Answer, type Call, send } from './http.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
+import type { TestIssuer } from './issuer.ts'
+import { startDemo } from './prepared.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
-import { startWarder, type Warder } from './warder.ts'
+import type { Warder } from './warder.ts'
 
 /** Everything that a gateway test needs, all of it real. */
 export interface Scene {
@@ -11,6 +12,8 @@ export interface Scene {
   readonly upstream: Upstream
   readonly issuer: TestIssuer
   readonly gateway: RunningGateway
+  /** Id of the release that is active at first. */
+  readonly release: string
   /** Another gateway process in the same place with its own registered key. `options` are those of `warder gateway add`. */
   addGateway(name: string, ...options: readonly string[]): Promise<RunningGateway>
   /** Sends a request through the gateway with a token for `agent` acting for `user`. */
@@ -23,8 +26,7 @@ export interface Scene {
 /** Starts the API, Warder with the demo tenant, and the gateway in between. */
 export async function openScene(start: StartGateway): Promise<Scene> {
   const upstream = await startUpstream()
-  const warder = await startWarder()
-  const issuer = await createIssuer()
+  const { warder, issuer, release } = await startDemo()
   const running: RunningGateway[] = []
   const close = async () => {
     for (const each of running) await each.stop()
@@ -43,14 +45,13 @@ export async function openScene(start: StartGateway): Promise<Scene> {
     return gateway
   }
   try {
-    await prepareDemo(warder, issuer)
-    await pushDemo(warder, {}, '--activate')
     const gateway = await open('edge')
     return {
       warder,
       upstream,
       issuer,
       gateway,
+      release,
       addGateway: open,
       async ask(agent, user, call) {
         const authorization = `Bearer ${await issuer.token(agent, user)}`

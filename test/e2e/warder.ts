@@ -51,11 +51,13 @@ const CLI_MILLISECONDS = 60_000
 export interface WarderPlace {
   /** A folder of the caller's, who removes it. Default: a new one. */
   readonly dataDir?: string
+  /** The data folder of a server that has stopped; the new one begins with a copy of it. Default: with nothing. */
+  readonly copyOf?: string | undefined
   /** Arguments of Node.js itself. */
   readonly nodeArguments?: readonly string[]
 }
 
-/** Starts a server on free ports, with an empty data folder unless `place` names one. */
+/** Starts a server on free ports, with an empty data folder unless `place` says otherwise. */
 export async function startWarder(
   settings: Readonly<Record<string, string>> = {},
   place: WarderPlace = {},
@@ -63,6 +65,7 @@ export async function startWarder(
   const dataDir = place.dataDir ?? mkdtempSync(join(tmpdir(), 'warder-e2e-'))
   // As root the database runs as another user, who must be able to reach its folder.
   if (place.dataDir === undefined) chmodSync(dataDir, 0o755)
+  if (place.copyOf !== undefined) await copyFolder(place.copyOf, dataDir)
   const [decisionPort = 0, adminPort = 0, extAuthzPort = 0] = await freePorts(3)
   const env = {
     ...withoutSettings(process.env),
@@ -125,6 +128,11 @@ export async function startWarder(
     throw error
   }
   return warder
+}
+
+/** Copies what is in `from` into `to`, with owner and mode: as root the database belongs to another account. */
+export async function copyFolder(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['-a', `${from}/.`, to])
 }
 
 /** The process id in the first line of Postgres' own pid file; undefined when it has stopped cleanly. */

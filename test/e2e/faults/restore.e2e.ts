@@ -1,11 +1,10 @@
-import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { setAgentStatus } from '../demo.ts'
 import { send } from '../http.ts'
 import { until } from '../ports.ts'
+import { copyFolder } from '../warder.ts'
 import { figure, openStage, type Stage } from './stage.ts'
 
 const ACKNOWLEDGED_WITHIN_MILLISECONDS = 5_000
@@ -26,11 +25,6 @@ async function readiness(): Promise<{ readonly status: number; readonly backup: 
 
 function parseReadiness(body: string) {
   return JSON.parse(body) as { readonly checks: readonly { readonly name: string; readonly ok: boolean }[] }
-}
-
-/** With owner and mode: as root the database belongs to another account. */
-async function copyFolder(from: string, to: string): Promise<void> {
-  await promisify(execFile)('cp', ['-a', from, to])
 }
 
 test('a restored backup denies everything, also after a restart, until it is acknowledged', async () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TENANT, textOf } from '../demo.ts'
+import { preparedData } from '../prepared.ts'
 import { startWarder, type Warder, type WarderPlace } from '../warder.ts'
 import { ask, type Outcome, type Question } from './fleet.ts'
 
@@ -33,7 +34,7 @@ export async function openStage(
   settings: Readonly<Record<string, string>> = {},
   place: WarderPlace = {},
 ): Promise<Stage> {
-  const warder = await startWarder(settings, place)
+  const warder = await startWarder(settings, { copyOf: preparedData(), ...place })
   const key = textOf(JSON.parse(readFileSync(join(warder.dataDir, 'demo.json'), 'utf8')), 'gatewayKey')
   const question = () => ({ key, body: LISTING })
   return { warder, question, ask: (asked = question()) => ask(warder.decisionPort, false, asked) }
