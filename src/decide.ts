@@ -158,7 +158,8 @@ function judgeRevoked(
     const stop = guardRevoked(there, steps.state.tenant(id)?.revocations, request.now, issuedAt)
     if (stop !== undefined) return stop
   }
-  return guardStatus(identity.token, steps.statuses, tenant, request.now)
+  const tokens = [identity.token, identity.workloadToken, identity.transaction]
+  return guardStatus(tokens, steps.statuses, tenant, request.now)
 }
 
 /** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createDecider } from '#decide.ts'
 import { createMask } from '#decision-log/mask.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
@@ -17,8 +17,18 @@ const BOT = {
   parents: [],
 }
 
+const STATUS = { index: 0, uri: 'https://idp.example/lists/1' }
+/** Which token of the call points to the list. */
+const POINTING: { readonly [kind: string]: Partial<VerifiedIdentity> } = {
+  'the access token': {},
+  'the workload token': { workloadToken: { issuer: 'spiffe://acme.example', status: STATUS } },
+  'the transaction token': {
+    transaction: { id: 't', issuer: 'https://tts.example', chain: [], context: {}, status: STATUS },
+  },
+}
+
 /** Decides one request with a good token that points to a status list, which says `said`; undefined: no lists are read. */
-async function decideWith(said: TokenStatus | undefined) {
+async function decideWith(said: TokenStatus | undefined, kind: string) {
   const policies = [
     policyFile('@id("all") permit(principal, action in Warder::Action::"callTool", resource);'),
   ]
@@ -36,8 +46,9 @@ async function decideWith(said: TokenStatus | undefined) {
       expiresAt: (NOON / 1000 + 600) as EpochSeconds,
       issuedAt: (NOON / 1000) as EpochSeconds,
       scopes: [],
-      status: { index: 0, uri: 'https://idp.example/lists/1' },
+      ...(kind === 'the access token' && { status: STATUS }),
     },
+    ...POINTING[kind],
   }
   const decider = createDecider({
     clock: () => NOON,
@@ -59,13 +70,15 @@ async function decideWith(said: TokenStatus | undefined) {
   return await decider.decide(nativeRequest({ agent: 'bot', user: 'alice', tool: 'x/read' }), gateway)
 }
 
-test.each<[TokenStatus | undefined, string]>([
-  ['valid', 'allow'],
-  ['invalid', 'revoked.authority'],
-  ['suspended', 'revoked.authority'],
-  ['unknown', 'revoked.status_unknown'],
-  [undefined, 'revoked.status_unknown'],
-])('a call whose token has the status %s ends with %s', async (said, expected) => {
-  const decision = await decideWith(said)
-  expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
+describe.each(Object.keys(POINTING))('%s points to a list:', (kind) => {
+  test.each<[TokenStatus | undefined, string]>([
+    ['valid', 'allow'],
+    ['invalid', 'revoked.authority'],
+    ['suspended', 'revoked.authority'],
+    ['unknown', 'revoked.status_unknown'],
+    [undefined, 'revoked.status_unknown'],
+  ])('a call whose token has the status %s ends with %s', async (said, expected) => {
+    const decision = await decideWith(said, kind)
+    expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
+  })
 })

@@ -1,9 +1,9 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
-import type { Stop, VerifiedToken } from '#model/identity.ts'
+import type { Stop } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { Dependency, Revocation, Revocations } from '#model/revocation.ts'
 import type { TenantState } from '#model/state.ts'
-import type { TokenStatuses } from '#model/token-status.ts'
+import type { StatedToken, TokenStatuses } from '#model/token-status.ts'
 
 /**
  * What stops a call because something that it hangs on is revoked, is stopped by a kill switch, or has an open breaker.
@@ -40,20 +40,28 @@ export function guardStopped(
 const STATUS_RETRY_SECONDS = 1
 
 /**
- * What stops a token that its issuer's status list does not call valid.
+ * What stops a call one of whose `tokens` is not called valid by the status list of its issuer.
  *
  * INVARIANT: a token that points to a list counts for nothing until that list was read; without `statuses` it never does.
  */
 export function guardStatus(
-  token: VerifiedToken | undefined,
+  tokens: readonly (StatedToken | undefined)[],
   statuses: TokenStatuses | undefined,
   tenant: TenantState,
   now: EpochMilliseconds,
 ): Stop | undefined {
-  if (token?.status === undefined) return undefined
-  const status = statuses?.statusOf(token, tenant, now) ?? 'unknown'
-  if (status === 'valid') return undefined
-  const detail = `index ${token.status.index} of the status list ${token.status.uri}: ${status}`
+  // Each is asked about, so that all lists that are not there are fetched at the same time.
+  const said = tokens.flatMap((token) =>
+    token?.status === undefined
+      ? []
+      : [{ place: token.status, status: statuses?.statusOf(token, tenant, now) ?? 'unknown' }],
+  )
+  const found =
+    said.find(({ status }) => status === 'invalid' || status === 'suspended') ??
+    said.find(({ status }) => status !== 'valid')
+  if (found === undefined) return undefined
+  const { place, status } = found
+  const detail = `index ${place.index} of the status list ${place.uri}: ${status}`
   if (status !== 'unknown') return revokedAuthority(detail)
   return {
     code: 'revoked.status_unknown',

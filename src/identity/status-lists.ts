@@ -1,8 +1,7 @@
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
-import type { VerifiedToken } from '#model/identity.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
-import type { TokenStatuses } from '#model/token-status.ts'
+import type { StatusPlace, TokenStatuses } from '#model/token-status.ts'
 import type { KeySets } from './key-sets.ts'
 import type { SendOutbound } from './outbound.ts'
 import { STATUS_LIST_BYTES_MAX, type StatusList, verifyStatusList } from './status-list.ts'
@@ -153,7 +152,7 @@ function accept(slot: Slot, list: StatusList, now: EpochMilliseconds): void {
  * INVARIANT: a token never chooses what is fetched. Its URL is one of the issuer's, or begins with one of those that end in a
  * slash, in the one spelling that has no dot segments left to climb out of it.
  */
-function mayFetch({ uri }: NonNullable<VerifiedToken['status']>, { statusLists = [] }: Issuer): boolean {
+function mayFetch({ uri }: StatusPlace, { statusLists = [] }: Issuer): boolean {
   const url = URL.parse(uri)
   if (url === null || url.href !== uri || url.hash !== '' || url.username !== '' || url.password !== '')
     return false

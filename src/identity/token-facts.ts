@@ -4,6 +4,7 @@ import { API_KEY_ISSUER } from '#model/api-key.ts'
 import type { Stop, VerifiedToken } from '#model/identity.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { claimAt, isObject } from './claim-path.ts'
+import { readStatus } from './status-place.ts'
 import { stop } from './stop.ts'
 import type { TokenClaims } from './token-claims.ts'
 
@@ -18,7 +19,8 @@ export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> 
   const authentication = readAuthentication(payload)
   if (!authentication.ok) return authentication
   const status = readStatus(payload['status'])
-  if (!status.ok) return status
+  if (status === 'unreadable')
+    return failed(stop('token.claim_invalid', '`status.status_list` has no `idx` and `uri`'))
   const blueprint = text(issuer.profile === 'entra' ? payload['xms_par_app_azp'] : undefined)
   return success({
     issuer: issuer.issuer,
@@ -35,7 +37,7 @@ export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> 
     ...present('authentication', authentication.value),
     ...present('authorizationDetails', details.value),
     ...present('blueprint', blueprint),
-    ...present('status', status.value),
+    ...present('status', status),
   })
 }
 
@@ -65,26 +67,6 @@ function readDetails(claim: Json | undefined): Result<VerifiedToken['authorizati
     (item): item is JsonObject => isObject(item) && typeof item['type'] === 'string',
   )
   return details.length === claim.length ? success(details) : invalid
-}
-
-const URI_CHARACTERS_MAX = 2_048
-
-/**
- * Token Status List, section 6.2. A `status` without `status_list` is not ours to read: another mechanism, or a claim of that name
- * from before there was one.
- */
-function readStatus(claim: Json | undefined): Result<VerifiedToken['status'], Stop> {
-  if (!isObject(claim) || claim['status_list'] === undefined) return success(undefined)
-  const { idx: index, uri } = isObject(claim['status_list']) ? claim['status_list'] : {}
-  const isPlace =
-    typeof index === 'number' &&
-    Number.isSafeInteger(index) &&
-    index >= 0 &&
-    typeof uri === 'string' &&
-    uri.length <= URI_CHARACTERS_MAX
-  return isPlace
-    ? success({ index, uri })
-    : failed(stop('token.claim_invalid', '`status.status_list` has no `idx` and `uri`'))
 }
 
 function readAuthentication({

@@ -4,6 +4,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Provenance } from '#model/provenance.ts'
 import type { ReasonCode } from '#model/reasons.ts'
 import type { EntityUid, JsonObject } from '#model/value.ts'
+import type { StatusPlace } from './token-status.ts'
 
 /** One party of the decision with the class of its proof. */
 export interface Party {
@@ -54,7 +55,7 @@ export interface VerifiedToken {
   /** Template that the agent was made from (`xms_par_app_azp`); it can only deny. */
   readonly blueprint?: string | undefined
   /** Where its issuer says whether it is still valid: a place in a status list (`status.status_list`). */
-  readonly status?: { readonly index: number; readonly uri: string } | undefined
+  readonly status?: StatusPlace | undefined
   /** Who may become the actor of a token that this one is exchanged for (RFC 8693 section 4.4); read for that question only. */
   readonly mayAct?: Actor | undefined
   /** Software that obtained the token, where it is not the agent itself because `act` names that; it can only deny. */
@@ -88,8 +89,22 @@ export interface Transaction {
   readonly keyId?: string
   /** Actors that it names, outermost first. */
   readonly chain: readonly Actor[]
+  /** Where its issuer says whether it is still valid. */
+  readonly status?: StatusPlace
   /** `tctx`: what the transaction was started for; empty without one. Values may be sensitive. */
   readonly context: JsonObject
+}
+
+/** A verified workload identity token, as far as it can be revoked. */
+export interface WorkloadToken {
+  /** Trust domain, `spiffe://...`. */
+  readonly issuer: string
+  /** `jti`. */
+  readonly id?: string
+  /** Key of the trust domain that signed it. */
+  readonly keyId?: string
+  /** Where the trust domain says whether it is still valid. */
+  readonly status?: StatusPlace
 }
 
 /** Who is asking, after verification. */
@@ -120,6 +135,8 @@ export interface VerifiedIdentity {
   readonly presenter?: Presenter | undefined
   /** Undefined: the call came with no transaction token. */
   readonly transaction?: Transaction | undefined
+  /** Undefined: no workload token proved who sends the call. */
+  readonly workloadToken?: WorkloadToken | undefined
   /** For the answer's headers: the nonce of the next proof. */
   readonly nonce?: string | undefined
 }

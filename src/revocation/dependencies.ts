@@ -23,6 +23,7 @@ export function dependenciesOf(
   const found = new Found()
   addToken(found, identity.token)
   addProof(found, identity)
+  addWorkloadToken(found, identity)
   addTransaction(found, identity, tenant)
   addParties(found, identity, tenant)
   addGrants(found, identity, request, tenant)
@@ -90,7 +91,21 @@ function addProof(found: Found, { presenter }: VerifiedIdentity): void {
     const id = certificateId(issuer, serial)
     if (id !== undefined) found.add('certificate', id)
   }
-  for (const id of [certificate?.spiffeId, workload]) if (id !== undefined) found.add('client', id)
+  for (const id of [certificate?.spiffeId, workload]) {
+    if (id === undefined) continue
+    found.add('client', id)
+    // The trust domain that vouches for it, as the issuer that it is registered as.
+    const [domain] = /^spiffe:\/\/[^/]+/.exec(id) ?? []
+    if (domain !== undefined) found.add('issuer', domain)
+  }
+}
+
+function addWorkloadToken(found: Found, { workloadToken }: VerifiedIdentity): void {
+  if (workloadToken === undefined) return
+  const { issuer, id, keyId } = workloadToken
+  found.add('issuer', issuer)
+  if (id !== undefined) found.add('token', `${issuer}|${id}`)
+  if (keyId !== undefined) found.add('key', `${issuer}|${keyId}`)
 }
 
 function addTransaction(found: Found, { transaction }: VerifiedIdentity, tenant: TenantState): void {

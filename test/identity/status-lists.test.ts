@@ -326,7 +326,7 @@ describe('the guard', () => {
   ])('index %i: %s, %s', async (index, code, status) => {
     const { settled, lists, state, clock } = world(() => signList())
     await settled()
-    const stop = guardStatus(tokenAt(index), lists, state(), clock())
+    const stop = guardStatus([tokenAt(index)], lists, state(), clock())
     expect(stop?.code).toBe(code)
     expect(stop && httpStatusOf(stop.code, stop.challenge)).toBe(status)
   })
@@ -335,13 +335,13 @@ describe('the guard', () => {
     const tenant = tenantWith([issuer([key])])
     const now = (NOW_SECONDS * 1000) as EpochMilliseconds
     const { status: _, ...plain } = tokenAt(0)
-    expect(guardStatus(tokenAt(0), undefined, tenant, now)).toMatchObject({
+    expect(guardStatus([tokenAt(0)], undefined, tenant, now)).toMatchObject({
       code: 'revoked.status_unknown',
       retryAfterSeconds: 1,
     })
     expect([
-      guardStatus(plain, undefined, tenant, now),
-      guardStatus(undefined, undefined, tenant, now),
+      guardStatus([plain], undefined, tenant, now),
+      guardStatus([undefined], undefined, tenant, now),
     ]).toEqual([undefined, undefined])
   })
 })

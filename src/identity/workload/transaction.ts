@@ -3,6 +3,7 @@ import { isObject } from '#identity/claim-path.ts'
 import { type ParsedJwt, parseJwt } from '#identity/jwt-format.ts'
 import type { KeySets } from '#identity/key-sets.ts'
 import { verifyText } from '#identity/signature.ts'
+import { readStatus } from '#identity/status-place.ts'
 import { stop } from '#identity/stop.ts'
 import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
@@ -77,6 +78,7 @@ function readTransaction(
   tenant: TenantState,
 ): Result<Transaction, Stop> {
   const { txn, sub, scope, req_wl: requester, tctx, act } = payload
+  const status = readStatus(payload['status'])
   if (!isText(txn)) return refused('`txn`')
   if (!isText(sub)) return refused('`sub`')
   if (!isText(scope)) return refused('`scope`')
@@ -84,6 +86,7 @@ function readTransaction(
   if (tctx !== undefined && !isObject(tctx)) return refused('`tctx` is not an object')
   if (act !== undefined && named === undefined) return refused('`act` without `iss`')
   const chain = readChain(act, issuer.issuer, tenant)
+  if (status === 'unreadable') return refused('`status.status_list` has no `idx` and `uri`')
   if (!chain.ok) return refused(chain.failure.detail ?? '`act`')
   return success({
     id: txn,
@@ -91,6 +94,7 @@ function readTransaction(
     chain: chain.value,
     context: tctx ?? {},
     ...(kid !== undefined && { keyId: kid }),
+    ...(status !== undefined && { status }),
   })
 }
 

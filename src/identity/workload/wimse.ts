@@ -8,12 +8,13 @@ import type { PublicKeys } from '#identity/proof/public-keys.ts'
 import { normalizeUri, targetUris } from '#identity/proof/target-uri.ts'
 import { verifyText } from '#identity/signature.ts'
 import { spiffeDomainOf } from '#identity/spiffe-id.ts'
+import { readStatus } from '#identity/status-place.ts'
 import { stop } from '#identity/stop.ts'
 import { isDate, isDateOrAbsent } from '#identity/token-claims.ts'
 import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { Stop } from '#model/identity.ts'
+import type { Stop, WorkloadToken } from '#model/identity.ts'
 import type { AuthorizationRequest, Proofs } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json, JsonObject } from '#model/value.ts'
@@ -23,6 +24,7 @@ export interface ProvenWorkload {
   readonly id: string
   readonly thumbprint: string
   readonly once: Once
+  readonly token: WorkloadToken
 }
 
 /** What a workload's proof is about. */
@@ -59,7 +61,7 @@ export async function verifyWimse(
   const now = toSeconds(asked.request.now)
   const verified = await verifyToken(token, asked.tenant, keys, now)
   if (!verified.ok) return verified
-  const { id, jwk } = verified.value
+  const { id, jwk, workloadToken: facts } = verified.value
   const key = publicKeys.find(jwk)
   const jws = parseCompactJws(proof, PROOF_MEMBERS)
   if (key === undefined || jws === undefined)
@@ -79,7 +81,14 @@ export async function verifyWimse(
     issuedAt: Math.floor(exp - PROOF_SECONDS_MAX) as EpochSeconds,
     expiresAt: ((exp + PROOF_SECONDS_MAX) * 1000) as EpochMilliseconds,
   }
-  return success({ id, thumbprint: key.thumbprint, once })
+  return success({ id, thumbprint: key.thumbprint, once, token: facts })
+}
+
+interface VerifiedWit {
+  readonly id: string
+  /** Key that its workload proves. */
+  readonly jwk: JsonObject
+  readonly workloadToken: WorkloadToken
 }
 
 async function verifyToken(
@@ -87,7 +96,7 @@ async function verifyToken(
   tenant: TenantState,
   keys: KeySets,
   now: EpochSeconds,
-): Promise<Result<{ readonly id: string; readonly jwk: JsonObject }, Stop>> {
+): Promise<Result<VerifiedWit, Stop>> {
   const parsed = parseJwt(text)
   if (!parsed.ok) return refused('the workload token is not a well-formed JWT')
   const jwt = parsed.value
@@ -105,7 +114,24 @@ async function verifyToken(
   const jwk = isObject(cnf) ? cnf['jwk'] : undefined
   if (!isObject(jwk) || typeof jwk['alg'] !== 'string') return refused('`cnf.jwk` with its `alg`')
   const signed = await verifyText(jwt, tenant.id, issuer, keys)
-  return signed.ok ? success({ id: sub, jwk }) : failed(stop('workload.untrusted', signed.failure.code))
+  if (!signed.ok) return failed(stop('workload.untrusted', signed.failure.code))
+  const workloadToken = factsOf(jwt, issuer.issuer)
+  return workloadToken === undefined
+    ? refused('`jti` is no text, or `status.status_list` has no `idx` and `uri`')
+    : success({ id: sub, jwk, workloadToken })
+}
+
+/** What it can be revoked by; undefined where that can not be read. */
+function factsOf({ payload, kid }: ParsedJwt, issuer: string): WorkloadToken | undefined {
+  const { jti } = payload
+  const status = readStatus(payload['status'])
+  if (status === 'unreadable' || (jti !== undefined && typeof jti !== 'string')) return undefined
+  return {
+    issuer,
+    ...(jti !== undefined && { id: jti }),
+    ...(kid !== undefined && { keyId: kid }),
+    ...(status !== undefined && { status }),
+  }
 }
 
 /** INVARIANT: what ends beyond the year 9999 never ends, and is no credential. */

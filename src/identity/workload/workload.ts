@@ -8,7 +8,7 @@ import { spiffeDomainOf } from '#identity/spiffe-id.ts'
 import { stop } from '#identity/stop.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { Presenter, Stop, VerifiedIdentity } from '#model/identity.ts'
+import type { Presenter, Stop, VerifiedIdentity, WorkloadToken } from '#model/identity.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import { verifyWimse } from './wimse.ts'
@@ -19,6 +19,8 @@ export interface Workload {
   readonly id: string
   readonly presenter: Presenter
   readonly once: Once | undefined
+  /** Undefined: only its certificate names it. */
+  readonly token: WorkloadToken | undefined
 }
 
 /** What a workload is proven with. */
@@ -60,14 +62,15 @@ export async function proveWorkload(
           id: svid.value,
           presenter: presenterOf('mtls', certificate.value.thumbprint, svid.value),
           once: undefined,
+          token: undefined,
         }
   if (proofs.workloadToken.length === 0 && proofs.workloadProof.length === 0) return success(byCertificate)
   const wimse = await verifyWimse({ request, proofs, gateway, tenant, token }, keys, publicKeys)
   if (!wimse.ok) return wimse
-  const { id, thumbprint, once } = wimse.value
+  const { id, thumbprint, once, token: workloadToken } = wimse.value
   if (byCertificate !== undefined && byCertificate.id !== id)
     return failed(stop('identity.mismatch', 'certificate and workload token name different workloads'))
-  return success({ id, presenter: presenterOf('wpt', thumbprint, id), once })
+  return success({ id, presenter: presenterOf('wpt', thumbprint, id), once, token: workloadToken })
 }
 
 function presenterOf(proof: 'mtls' | 'wpt', thumbprint: string, workload: string): Presenter {
@@ -88,16 +91,17 @@ export function withWorkload(
     presenter === undefined || presenter.proof === 'none'
       ? { ...presenter, ...workload.presenter }
       : { ...presenter, workload: workload.id }
-  return success({ ...identity, presenter: merged })
+  return success({ ...identity, presenter: merged, ...tokenOf(workload) })
 }
 
 /** The identity of a workload that sends no access token: it is the agent. A user can only be the gateway's word. */
 export function identityOfWorkload(
-  { id, presenter }: Workload,
+  workload: Workload,
   { agent, user, subject }: NamedParties,
   tenant: TenantState,
   canAssert: boolean,
 ): Result<VerifiedIdentity, Stop> {
+  const { id, presenter } = workload
   if (agent !== undefined && agent.id !== id) return failed(stop('identity.mismatch', 'the agent differs'))
   if (user !== undefined && !canAssert) return failed(stop('identity.unasserted'))
   const isOwn = tenant.release?.vocabulary === 'own'
@@ -116,5 +120,10 @@ export function identityOfWorkload(
         : { source: 'gateway', chain: [{ issuer: undefined, id }] },
     token: undefined,
     presenter,
+    ...tokenOf(workload),
   })
+}
+
+function tokenOf({ token }: Workload): Pick<VerifiedIdentity, 'workloadToken'> {
+  return token === undefined ? {} : { workloadToken: token }
 }
