@@ -1,3 +1,4 @@
+import type { Hidden } from '#lib/hidden.ts'
 import type { Judgement } from '#model/answer.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
@@ -10,6 +11,8 @@ export interface Judged {
   readonly tenant?: TenantState
   /** The request with what its message turned out to call. */
   readonly call?: AuthorizationRequest
+  /** What takes the place of the agent's token on the call to the upstream. */
+  readonly upstreamToken?: Hidden
 }
 
 /** A deny before the policies were asked. */

@@ -42,7 +42,8 @@ export interface Recorded {
   readonly startedAt: number
 }
 
-function decisionOf({ request, gateway, judged: { judgement, identity, tenant } }: Recorded): Decision {
+function decisionOf({ request, gateway, judged }: Recorded): Decision {
+  const { judgement, identity, tenant, upstreamToken } = judged
   const nonce = identity?.nonce ?? judgement.challenge?.nonce
   return {
     id: uuidV7(request.now) as DecisionId,
@@ -67,6 +68,7 @@ function decisionOf({ request, gateway, judged: { judgement, identity, tenant } 
     ...(judgement.explanation !== undefined && { explanation: judgement.explanation }),
     ...comeBack(judgement, identity, gateway),
     ...(nonce !== undefined && { proofNonce: nonce }),
+    ...(upstreamToken !== undefined && { upstreamToken }),
   }
 }
 
@@ -109,8 +111,8 @@ function sensitiveArgumentsOf(
 
 function unlogged(decision: Decision, code: 'log.unavailable' | 'log.overflow'): Decision {
   const reasons = [{ code, message: REASONS[code] }]
-  // Nothing is said about the client's credentials, nor explained.
-  const { challenge: _challenge, explanation: _explanation, ...rest } = decision
+  // Nothing is said about the client's credentials, nor explained, and no token is handed over.
+  const { challenge: _challenge, explanation: _explanation, upstreamToken: _token, ...rest } = decision
   const nothing = { obligations: [], advice: [], expiresAt: undefined, retryAfterSeconds: 1 }
   return { ...rest, effect: 'deny', reasons, ...nothing }
 }

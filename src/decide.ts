@@ -1,5 +1,6 @@
 import { stands } from '#decide-again.ts'
 import { type Caller, judgeCall } from '#decide-call.ts'
+import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchange.ts'
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
 import { type RecordSteps, record } from '#decide-record.ts'
@@ -24,7 +25,7 @@ import { countOutcome } from '#revocation/count-outcome.ts'
 import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
 
 /** The steps of a decision, wired once (src/wire.ts). */
-export interface Steps extends RecordSteps {
+export interface Steps extends RecordSteps, ExchangeSteps {
   readonly clock: Clock
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
@@ -107,9 +108,13 @@ async function judge(
   }
 
   const caller: Caller = { identity, tenant, release, findAgent, gateway }
-  return request.candidates === undefined
-    ? judgeCall(steps, caller, request)
-    : judgeList(steps, caller, request, request.candidates)
+  if (request.candidates !== undefined) return judgeList(steps, caller, request, request.candidates)
+  const judged = judgeCall(steps, caller, request)
+  const toDo = exchangeToDo(steps, judged, request, caller)
+  if (toDo === undefined) return judged
+  const exchanged = await exchangeToken(steps, caller, judged, toDo, request)
+  // INVARIANT: as above: what was revoked while the issuer took its time must count.
+  return steps.state.tenant(gateway.tenant) === tenant ? exchanged : await again()
 }
 
 /**

@@ -15,6 +15,7 @@ import { sendOutbound } from '#identity/outbound.ts'
 import { createProofStep } from '#identity/proof/proof-step.ts'
 import { createStatusLists } from '#identity/status-lists.ts'
 import { createTokenCache } from '#identity/token-cache.ts'
+import type { TokenExchanger } from '#identity/token-exchange.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { CacheStats } from '#lib/cache-stats.ts'
 import { systemClock } from '#lib/clock.ts'
@@ -45,6 +46,8 @@ export interface Surroundings {
   readonly reused?: (session: ReusedSession) => void
   /** Registers agents just in time. */
   readonly admit: Admit
+  /** Undefined: gateways exchange tokens themselves. */
+  readonly exchanger?: TokenExchanger
   readonly metrics: Metrics
   readonly faults: FaultLines
   /** Undefined unless something is exported. */
@@ -68,7 +71,19 @@ export interface WiredDecider {
  */
 export async function wireDecider(
   config: Config,
-  { state, tenants, writer, proofs, breakers, reused, admit, metrics, faults, telemetry }: Surroundings,
+  {
+    state,
+    tenants,
+    writer,
+    proofs,
+    breakers,
+    reused,
+    admit,
+    exchanger,
+    metrics,
+    faults,
+    telemetry,
+  }: Surroundings,
 ): Promise<WiredDecider> {
   const tokens = createTokenCache()
   const { evaluate, engine, ...policy } = await wireEngine(config, { tenants, faults })
@@ -115,6 +130,7 @@ export async function wireDecider(
     breakers,
     statuses,
     admit,
+    ...(exchanger !== undefined && { exchanger }),
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
     onFault: (error) =>
@@ -125,7 +141,11 @@ export async function wireDecider(
     engine,
     keys,
     proving: () => policy.stats(),
-    caches: { token: () => tokens.stats(), ...policy.caches },
+    caches: {
+      token: () => tokens.stats(),
+      ...policy.caches,
+      ...(exchanger !== undefined && { exchange: () => exchanger.stats() }),
+    },
     close: () => {
       clearInterval(refreshing)
       statuses.close()

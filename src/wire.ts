@@ -23,6 +23,7 @@ import { openProofStore, type ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { type WiredDecider, wireDecider } from '#wire-decider.ts'
+import { wireExchange } from '#wire-exchange.ts'
 import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
 import { wireRevocation } from '#wire-revocation.ts'
 import { wireSignals } from '#wire-signals.ts'
@@ -104,16 +105,12 @@ async function open(
 
   let fronts: Fronts | undefined
   const onChange = (): void => fronts?.changed()
-  const feed = await wireState(config, { db, metrics, faults, events, share, onChange }, opened)
-  if (share.role !== 'front') {
-    const keeper = keepLog(db, {
-      report: (report) => logger.info(report, 'the decision log was maintained'),
-      fault: (fault) =>
-        faults.report({ message: 'the log could not be maintained', fault: faultText(fault) }),
-    })
-    opened.push(() => keeper.close())
-  }
-
+  const exchange = await wireExchange(config, db, faults)
+  opened.push(() => exchange.close())
+  const watching = { db, metrics, faults, events: exchange.watched(events), share, onChange }
+  const feed = await wireState(config, watching, opened)
+  exchange.endTokens(feed.state)
+  if (share.role !== 'front') keep(db, logger, faults, opened)
   const log = await openLog(config, { db, metrics, faults })
   opened.push(async () => {
     const { unwritten } = await log.writer.close(config.shutdownGraceSeconds * 1000)
@@ -121,7 +118,8 @@ async function open(
   })
   const proofs = await openProofs(db, faults, opened)
   const admit = createAdmit(db, feed.state)
-  const around = { ...feed, writer: log.writer, proofs, breakers, reused, admit, metrics, faults, telemetry }
+  const guarding = { proofs, breakers, reused, admit, exchanger: exchange.exchanger }
+  const around = { ...feed, ...guarding, writer: log.writer, metrics, faults, telemetry }
   const { decider, engine, caches, keys, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet, signals }
@@ -141,6 +139,14 @@ async function open(
     samples: () => metrics.samples(),
     watchPolicies: watchWith(store, opened),
   }
+}
+
+function keep(db: Database, logger: Logger, faults: FaultLines, opened: (() => Promise<void>)[]): void {
+  const keeper = keepLog(db, {
+    report: (report) => logger.info(report, 'the decision log was maintained'),
+    fault: (fault) => faults.report({ message: 'the log could not be maintained', fault: faultText(fault) }),
+  })
+  opened.push(() => keeper.close())
 }
 
 async function openProofs(

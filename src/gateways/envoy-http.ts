@@ -3,7 +3,13 @@ import type { Decision } from '#model/decision.ts'
 import { isWholeBody } from './envoy-body.ts'
 import { readHeaderRequest } from './header-request.ts'
 import { conflict, headerMap } from './headers.ts'
-import { denied, isStripped, statusAnswer, unsetHeaders } from './status-answer.ts'
+import {
+  denied,
+  removedAuthorization,
+  replacedAuthorization,
+  statusAnswer,
+  unsetHeaders,
+} from './status-answer.ts'
 import type { GatewayDialect } from './wire.ts'
 
 /**
@@ -28,8 +34,11 @@ export const envoyHttp: GatewayDialect = {
     if (answer === undefined) return denied('internal.fault', undefined)
     if ('malformed' in answer) return denied(answer.malformed.code, answer.malformed.message)
     const extra = (decision: Decision): readonly (readonly [string, string])[] => {
-      const removed = [...(isStripped(decision) ? ['authorization'] : []), ...unsetHeaders(decision)]
-      return removed.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', removed.join(', ')]]
+      const removed = [...removedAuthorization(decision), ...unsetHeaders(decision)]
+      return [
+        ...replacedAuthorization(decision),
+        ...(removed.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', removed.join(', ')] as const]),
+      ]
     }
     return statusAnswer(answer.decision, extra, 'client')
   },

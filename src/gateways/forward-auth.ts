@@ -4,7 +4,7 @@ import type { Malformed } from '#model/request.ts'
 import { type OriginalCall, readHeaderRequest } from './header-request.ts'
 import { NONE } from './header-safe.ts'
 import { conflict, type HeaderMap, headerMap } from './headers.ts'
-import { denied, statusAnswer, unsetHeaders } from './status-answer.ts'
+import { denied, replacedAuthorization, statusAnswer, unsetHeaders } from './status-answer.ts'
 import type { GatewayDialect, WireRequest, WireResponse } from './wire.ts'
 
 const FORWARDED = ['x-forwarded-method', 'x-forwarded-uri'] as const
@@ -33,8 +33,11 @@ export const forwardAuth: GatewayDialect = {
     if (answer === undefined) return clamped(denied('internal.fault', undefined), wire)
     if ('malformed' in answer) return clamped(denied(answer.malformed.code, answer.malformed.message), wire)
     // A gateway that copies headers needs one to copy; where none comes, some let the client's own pass.
-    const unset = (decision: Decision) => unsetHeaders(decision).map((name) => [name, NONE] as const)
-    return clamped(statusAnswer(answer.decision, unset), wire)
+    const extra = (decision: Decision) => [
+      ...unsetHeaders(decision).map((name) => [name, NONE] as const),
+      ...replacedAuthorization(decision),
+    ]
+    return clamped(statusAnswer(answer.decision, extra), wire)
   },
   refuse: ({ code, message }, wire) => clamped(denied(code, message), wire),
 }

@@ -43,6 +43,8 @@ const BY_REASON: { readonly [code in ReasonCode]?: Remedy['code'] } = {
   'token.keys_unavailable': 'later',
   'token.introspection_unavailable': 'later',
   'pop.unavailable': 'later',
+  'exchange.unavailable': 'later',
+  'exchange.refused': 'ask_administrator',
   'log.unavailable': 'later',
   'log.overflow': 'later',
   'state.stale': 'later',

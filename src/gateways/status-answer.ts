@@ -100,6 +100,21 @@ export function isStripped({ obligations }: Decision): boolean {
 }
 
 /**
+ * What takes the place of the call's `Authorization`: the token that Warder has exchanged the agent's for. A gateway that does not
+ * replace the header is not registered for `token_exchange`.
+ */
+export function replacedAuthorization({ upstreamToken }: Decision): readonly Header[] {
+  return upstreamToken === undefined ? [] : [['authorization', `Bearer ${upstreamToken.reveal()}`]]
+}
+
+/**
+ * The header that the gateway must take from the call. INVARIANT: Envoy removes after it has set, so a header is never in both.
+ */
+export function removedAuthorization(decision: Decision): readonly string[] {
+  return isStripped(decision) && decision.upstreamToken === undefined ? ['authorization'] : []
+}
+
+/**
  * Headers that policies of the active release can set and that this decision does not set: what a client sent under such a
  * name must not reach the upstream as if Warder had said it.
  */

@@ -161,7 +161,7 @@ const OTHER_READINGS: readonly Reading<MetricSources>[] = [
   {
     kind: 'counter',
     name: 'cache_lookups_total',
-    help: 'Lookups in caches: `token` (verified tokens), `slice` (prepared policies), `answer` (of the engine); result is `hit` or `miss`.',
+    help: 'Lookups in caches: `token` (verified tokens), `slice` (prepared policies), `answer` (of the engine), `exchange` (tokens for upstreams); result is `hit` or `miss`.',
     labels: ['cache', 'result'],
     read: ({ caches }) =>
       Object.entries(caches).flatMap(([cache, stats]): Sample[] => {

@@ -28,6 +28,15 @@ export interface JudgementTrace {
   readonly detail?: string
   /** The tool that was called, where the request named a route or an action. */
   readonly tool?: string
+  /** The exchange of the access token that took place for this call; never a token. */
+  readonly exchange?: {
+    readonly issuer: string
+    readonly audience: string
+    readonly scope?: string
+    readonly resource?: string
+    /** Whether the token was issued for an earlier call. */
+    readonly cached: boolean
+  }
   /** Policies that were satisfied or errored, per party query, sorted. */
   readonly evaluations?: readonly {
     readonly party: 'agent' | 'user' | 'subject'

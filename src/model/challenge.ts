@@ -33,6 +33,7 @@ const INDETERMINATE: ReadonlySet<string> = new Set([
   'token.introspection_unavailable',
   'revoked.status_unknown',
   'pop.unavailable',
+  'exchange.unavailable',
   'state.stale',
   'revoked.breaker',
   'revoked.status_unknown',

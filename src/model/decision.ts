@@ -1,4 +1,5 @@
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
+import type { Hidden } from '#lib/hidden.ts'
 import type { Challenge } from '#model/challenge.ts'
 import type { Explanation } from '#model/explanation.ts'
 import type { DecisionId, ReleaseId, TenantId } from '#model/ids.ts'
@@ -37,6 +38,8 @@ export interface Decision {
   readonly retryAfterSeconds?: number
   /** For an operator; no gateway is told. */
   readonly explanation?: Explanation
+  /** Bearer token that the upstream gets in place of the agent's own. */
+  readonly upstreamToken?: Hidden
   /** Nonce for the client's next proof (RFC 9449 section 8.2), on allow and deny. */
   readonly proofNonce?: string
 }

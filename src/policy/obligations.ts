@@ -56,6 +56,17 @@ const DIALECT_DEFAULTS: { readonly [dialect in Dialect]?: ReadonlySet<string> } 
   'docker-mcp': WARDER_ONLY,
 }
 
+/** Gateways of these put what an answer says in the place of the call's `Authorization`, so Warder can hand them a token. */
+const REPLACES_AUTHORIZATION: ReadonlySet<Dialect> = new Set(['forward-auth', 'envoy-http', 'envoy-grpc'])
+
+/**
+ * Whether Warder can hand an exchanged token over. The JSON dialects get the obligation alone, because their answers are kept and
+ * logged by whoever asked; those over OPA's API could leave the agent's own token in place.
+ */
+export function canReplaceAuthorization(dialect: Dialect): boolean {
+  return REPLACES_AUTHORIZATION.has(dialect)
+}
+
 /**
  * First obligation that the asking gateway can't carry out, or undefined.
  * A gateway that registered no list can do everything in the JSON dialects (it must treat what it does not know as deny)

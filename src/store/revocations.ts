@@ -9,6 +9,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Writer } from './audit.ts'
 import { changeEverywhere, changeTenant } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
+import { endExchangedTokens } from './exchanged-tokens.ts'
 import { enqueue } from './outbox.ts'
 import { instantText, limitOf } from './rows.ts'
 
@@ -39,6 +40,7 @@ export async function insertRevocation(
   if (added === undefined) throw new Error('the database stored no revocation')
   const listing = toListing(added)
   await writer.record(transaction, { tenant, target: `${kind} ${id}`, before: null, after: { ...listing } })
+  await endExchangedTokens(transaction, tenant, { kind, id, issuedBefore })
   await enqueue(transaction, listing)
   return listing
 }

@@ -3,6 +3,7 @@ import type { TenantId } from '#model/ids.ts'
 import { createWriter } from './audit.ts'
 import type { Database } from './database.ts'
 import { removeEntities } from './entities.ts'
+import { removeOverTokens } from './exchanged-tokens.ts'
 import { ATTEMPTS_MAX } from './outbox.ts'
 
 /** How many rows of each kind a sweep removed. */
@@ -12,6 +13,8 @@ export interface Swept {
   readonly revocations: number
   /** Agents that left the registry; their versions stay readable. */
   readonly agents: number
+  /** Exchanged tokens that were over. */
+  readonly tokens: number
 }
 
 const SYSTEM = { actor: 'system', role: 'owner', route: 'warder serve' }
@@ -25,7 +28,7 @@ const AGENT_DAYS = 30
 /**
  * Removes what only grows and decides nothing any more: events that receivers have, or that were given up, for 7 days; received
  * events after 90 (an older one lifts nothing, see signals/effects.ts); revocations that ended by themselves 90 days ago,
- * which the audit keeps; and agents that were registered just in time and expired 30 days ago.
+ * which the audit keeps; agents that were registered just in time and expired 30 days ago; and exchanged tokens that are over.
  *
  * @param signal ends it after the batch that is under way
  */
@@ -60,7 +63,9 @@ export async function sweep(db: Database, signal?: AbortSignal): Promise<Swept> 
         where expires_at < now() - make_interval(days => ${REVOCATION_DAYS}::int) limit ${BATCH})`
     return removed.count
   })
-  return { deliveries, events, revocations, agents: await inBatches(() => removeExpiredAgents(db)) }
+  const agents = await inBatches(() => removeExpiredAgents(db))
+  const tokens = await inBatches(() => removeOverTokens(db, BATCH))
+  return { deliveries, events, revocations, agents, tokens }
 }
 
 /**

@@ -10,7 +10,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
 
 const ACTOR = { actor: 'cli:test', role: 'owner', route: 'test' }
-const NOTHING = { deliveries: 0, events: 0, revocations: 0, agents: 0 }
+const NOTHING = { deliveries: 0, events: 0, revocations: 0, agents: 0, tokens: 0 }
 
 let db: TestDatabase
 let tenant: TenantId
@@ -70,6 +70,14 @@ test('revocations that ended 90 days ago go; those in force, without an end or l
   expect(await sweep(db)).toEqual({ ...NOTHING, revocations: 1 })
   const left = await store.listRevocations({ tenant, includeOver: true }, { limit: 10 })
   expect(left.map(({ id }) => id).toSorted()).toEqual(['ahead', 'for-good', 'lately'])
+})
+
+test('exchanged tokens go when they are over', async () => {
+  await db.owner`
+    insert into exchanged_tokens (tenant, issuer, sealed, dependencies, expires_at)
+    select ${tenant}, 'i', 's', '{}', now() + make_interval(hours => hours) from unnest('{-1,1}'::int[]) hours`
+  expect(await sweep(db)).toEqual({ ...NOTHING, tokens: 1 })
+  expect(await sweep(db)).toEqual(NOTHING)
 })
 
 test('an agent that expired 30 days ago leaves the registry; its id is never admitted again', async () => {

@@ -1,6 +1,12 @@
 import type { GrpcDialect } from '#gateways/grpc.ts'
 import { decodeMessage } from '#gateways/protobuf/read.ts'
-import { denied, isStripped, statusAnswer, unsetHeaders } from '#gateways/status-answer.ts'
+import {
+  denied,
+  removedAuthorization,
+  replacedAuthorization,
+  statusAnswer,
+  unsetHeaders,
+} from '#gateways/status-answer.ts'
 import type { Decision } from '#model/decision.ts'
 import { type CheckAnswer, writeCheckResponse } from './answer.ts'
 import { readCheckRequest, readExtensions } from './attributes.ts'
@@ -36,7 +42,7 @@ export const envoyGrpc: GrpcDialect = {
 function answerOf(decision: Decision): CheckAnswer {
   const answer = statusAnswer(
     decision,
-    () => [['x-warder-revocation-epoch', String(decision.stateVersion)]],
+    () => [['x-warder-revocation-epoch', String(decision.stateVersion)], ...replacedAuthorization(decision)],
     'all',
   )
   const isNonce = ([name]: readonly [string, string]): boolean => name === 'dpop-nonce'
@@ -44,7 +50,7 @@ function answerOf(decision: Decision): CheckAnswer {
     // Sent to the client below; the upstream has no use for it.
     answer: { ...answer, headers: answer.headers.filter((header) => !isNonce(header)) },
     decisionId: decision.id,
-    removed: [...(isStripped(decision) ? ['authorization'] : []), ...unsetHeaders(decision)],
+    removed: [...removedAuthorization(decision), ...unsetHeaders(decision)],
     toClient: answer.headers.filter(isNonce),
     metadata: {
       obligations: decision.obligations.map(({ type, properties }) => ({ type, properties })),

@@ -1,0 +1,243 @@
+import { hash } from 'node:crypto'
+import type { CacheStats } from '#lib/cache-stats.ts'
+import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
+import type { Hidden } from '#lib/hidden.ts'
+import { failed, type Result, success } from '#lib/result.ts'
+import type { Stop } from '#model/identity.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { Dependency } from '#model/revocation.ts'
+import { createCircuits } from './circuit.ts'
+import { stop } from './stop.ts'
+import {
+  askForToken,
+  askToRevoke,
+  type ExchangeCallParts,
+  type ExchangeServer,
+  type ExchangeTarget,
+  type IssuedToken,
+} from './token-exchange-call.ts'
+
+/** One token to be exchanged, for one call. */
+export interface ExchangeQuestion extends ExchangeServer, ExchangeTarget {
+  /** The access token that was verified. */
+  readonly subject: Hidden
+  readonly subjectExpiresAt: EpochSeconds
+  readonly subjectIssuedAt: EpochSeconds | undefined
+  /** What the new token ends with: whatever of it is revoked, the token is ended too. */
+  readonly dependencies: readonly Dependency[]
+  /** When a grant or federation that it rests on ends by itself. */
+  readonly endsAt: EpochSeconds | undefined
+  readonly now: EpochMilliseconds
+}
+
+/** The token for the upstream. */
+export interface ExchangedToken extends IssuedToken {
+  /** Whether it was issued for an earlier call. */
+  readonly cached: boolean
+}
+
+/** A token to be remembered so that it can be ended. */
+export interface KeptToken {
+  readonly tenant: TenantId
+  readonly issuer: string
+  readonly token: Hidden
+  readonly dependencies: readonly Dependency[]
+  readonly subjectIssuedAt: EpochSeconds | undefined
+  /** When the token is worth nothing any more. */
+  readonly expiresAt: EpochSeconds
+  /** When it is to be ended though nothing was revoked. */
+  readonly endsAt: EpochSeconds | undefined
+}
+
+/** Remembers a token durably. */
+export type KeepToken = (kept: KeptToken) => Promise<void>
+
+/** What exchanging takes. */
+export interface ExchangerParts extends ExchangeCallParts {
+  readonly keep: KeepToken
+  readonly onFault: (issuer: string, cause: string) => void
+  /** How long the server may take. Default 1,500. */
+  readonly millisecondsMax?: number
+}
+
+/** Exchanges tokens; a denial is a value. */
+export interface TokenExchanger {
+  /** Never rejects. */
+  exchange(question: ExchangeQuestion): Promise<Result<ExchangedToken, Stop>>
+  /** Forgets every token that hangs on one of these. `tenant` null: in all tenants. */
+  forget(tenant: TenantId | null, dependencies: readonly Dependency[]): void
+  forgetAll(): void
+  stats(): CacheStats
+}
+
+const ENTRIES_MAX = 10_000
+const NEGATIVE_SECONDS = 5
+/** A token is not handed out so shortly before its end, or it would end under way. */
+const EARLY_SECONDS = 5
+/** Shorter than gateways wait for a decision. */
+const MILLISECONDS_MAX = 1_500
+
+type Outcome = Result<IssuedToken, Stop>
+
+interface Entry {
+  readonly tenant: TenantId
+  readonly outcome: Outcome
+  readonly until: EpochSeconds
+  readonly dependencies: ReadonlySet<string>
+}
+
+/**
+ * Token exchange with a cache and a circuit breaker.
+ *
+ * INVARIANT: a token is found again only for exactly the same subject token, target, issuer and dependencies, so none that was
+ * issued under one session or task is handed out under another; and it outlives neither of the two tokens.
+ *
+ * INVARIANT: no token is handed out before it is remembered, where the server can end it.
+ */
+export function createTokenExchanger(parts: ExchangerParts): TokenExchanger {
+  const entries = new Map<string, Entry>()
+  const underWay = new Map<string, Promise<Outcome>>()
+  const ask = createAsk(parts)
+  let [hits, misses, forgotten] = [0, 0, 0]
+
+  async function askOnce(slot: string, question: ExchangeQuestion): Promise<Outcome> {
+    const known = underWay.get(slot)
+    if (known !== undefined) return await known
+    const before = forgotten
+    const asked = ask(question).finally(() => underWay.delete(slot))
+    underWay.set(slot, asked)
+    const outcome = await asked
+    const until = untilOf(outcome, question)
+    // INVARIANT: what something was revoked under meanwhile is not kept.
+    if (until === undefined || before !== forgotten) return outcome
+    const oldest = entries.keys().next().value
+    if (entries.size >= ENTRIES_MAX && oldest !== undefined) entries.delete(oldest)
+    const dependencies = new Set(question.dependencies.map(keyOf))
+    entries.set(slot, { tenant: question.tenant, outcome, until, dependencies })
+    return outcome
+  }
+
+  return {
+    async exchange(question) {
+      const slot = slotOf(question)
+      const known = entries.get(slot)
+      if (known !== undefined && toSeconds(question.now) < known.until) {
+        hits += 1
+        return known.outcome.ok ? success({ ...known.outcome.value, cached: true }) : known.outcome
+      }
+      entries.delete(slot)
+      misses += 1
+      const outcome = await askOnce(slot, question)
+      return outcome.ok ? success({ ...outcome.value, cached: false }) : outcome
+    },
+    forget(tenant, dependencies) {
+      forgotten += 1
+      const keys = dependencies.map(keyOf)
+      for (const [slot, entry] of entries) {
+        const isOurs = tenant === null || entry.tenant === tenant
+        if (isOurs && keys.some((key) => entry.dependencies.has(key))) entries.delete(slot)
+      }
+    },
+    forgetAll() {
+      forgotten += 1
+      entries.clear()
+    },
+    stats: () => ({ hits, misses, entries: entries.size }),
+  }
+}
+
+/** Asks the server, unless it was left alone, and remembers what it issued. */
+function createAsk(parts: ExchangerParts): (question: ExchangeQuestion) => Promise<Outcome> {
+  const circuits = createCircuits()
+  return async (question) => {
+    const { tenant, issuer, exchange, now } = question
+    const endpoint = JSON.stringify([tenant, issuer.issuer, exchange.url])
+    const openFor = circuits.openFor(endpoint, now)
+    if (openFor > 0) return unavailable(openFor / 1000)
+    const signal = AbortSignal.timeout(parts.millisecondsMax ?? MILLISECONDS_MAX)
+    try {
+      const issued = await askForToken(parts, question, question.subject, targetOf(question), { now, signal })
+      circuits.succeeded(endpoint)
+      if (!issued.ok) return failed(stop('exchange.refused', issued.failure))
+      return (await remember(parts, question, issued.value, signal)) ? issued : unavailable(1)
+    } catch (fault) {
+      circuits.failed(endpoint, now)
+      parts.onFault(issuer.issuer, fault instanceof Error ? fault.message : 'unknown fault')
+      return unavailable(1)
+    }
+  }
+}
+
+async function remember(
+  parts: ExchangerParts,
+  question: ExchangeQuestion,
+  { token, expiresAt }: IssuedToken,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { tenant, issuer, exchange, dependencies, subjectIssuedAt, endsAt, now } = question
+  if (exchange.revocationUrl === undefined) return true
+  const kept = {
+    ...{ tenant, issuer: issuer.issuer, token, dependencies, subjectIssuedAt, endsAt },
+    expiresAt: expiresAt ?? question.subjectExpiresAt,
+  }
+  try {
+    await within(signal, parts.keep(kept))
+    return true
+  } catch (fault) {
+    parts.onFault(issuer.issuer, `a token could not be remembered: ${messageOf(fault)}`)
+    // Nobody would end it later.
+    askToRevoke(parts, question, token, now).catch((error: unknown) =>
+      parts.onFault(issuer.issuer, messageOf(error)),
+    )
+    return false
+  }
+}
+
+/** A digest; the whole configuration is part of it: an issuer that changed is asked anew. */
+function slotOf(question: ExchangeQuestion): string {
+  const { tenant, issuer, subject, audience, scope = null, resource = null } = question
+  const dependencies = question.dependencies.map(keyOf).sort()
+  const whole = [tenant, subject.reveal(), audience, scope, resource, dependencies, issuer]
+  return hash('sha256', JSON.stringify(whole), 'base64url')
+}
+
+function targetOf({ audience, scope, resource }: ExchangeTarget): ExchangeTarget {
+  return { audience, ...(scope !== undefined && { scope }), ...(resource !== undefined && { resource }) }
+}
+
+function untilOf(outcome: Outcome, question: ExchangeQuestion): EpochSeconds | undefined {
+  const now = toSeconds(question.now)
+  if (!outcome.ok) {
+    const isAnswer = outcome.failure.code === 'exchange.refused'
+    return isAnswer ? ((now + NEGATIVE_SECONDS) as EpochSeconds) : undefined
+  }
+  const { expiresAt } = outcome.value
+  // How long it lives is not known, so it serves this call alone.
+  if (expiresAt === undefined) return undefined
+  const ends = [expiresAt - EARLY_SECONDS, question.subjectExpiresAt, question.endsAt ?? expiresAt]
+  return Math.min(...ends) as EpochSeconds
+}
+
+/** The result of `work`, if it comes before `signal`. */
+async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_, reject) => {
+    const end = (): void => reject(new Error('it took too long'))
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end, { once: true })
+  })
+  return await Promise.race([work, late])
+}
+
+/** A kind has no blank in it, so no id can spell the key of another kind. */
+function keyOf({ kind, id }: Dependency): string {
+  return `${kind} ${id}`
+}
+
+function messageOf(fault: unknown): string {
+  return fault instanceof Error ? fault.message : 'unknown fault'
+}
+
+function unavailable(seconds: number): Result<never, Stop> {
+  const retryAfterSeconds = Math.max(1, Math.ceil(seconds))
+  return failed({ ...stop('exchange.unavailable'), retryAfterSeconds })
+}
