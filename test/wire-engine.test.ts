@@ -73,7 +73,7 @@ describe('WARDER_ENGINE', () => {
   test('`both`: a decision on which they differ is a fault, and values stay out of the line', async () => {
     const { engine, lines, ask } = await wired('both', tampered(await releaseOfTexts(POLICIES, 'sha256:x')))
     expect(ask()).toEqual({ kind: 'engine', detail: 'the two evaluators disagree' })
-    await vi.waitFor(() => expect(lines).toHaveLength(1))
+    await vi.waitFor(() => expect(lines).toHaveLength(1), { timeout: 20_000 })
     expect(JSON.stringify(lines)).not.toMatch(/s3cret|wrong/)
     expect(engine.stats().comparisons.decision.different).toBe(1)
     engine.close()

@@ -18,13 +18,14 @@ export interface StateFeedSubject {
   close(): Promise<void>
 }
 
-const SECOND = 1_000
+// Far below the poll of the feeds that must hear of a change at once. How fast that is, the drills measure.
+const PATIENCE_MILLISECONDS = 30_000
 
-/** Waits until `condition` holds; fails after a second, the bound that every change has. */
-export async function withinASecond(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + SECOND
+/** Waits until `condition` holds. */
+export async function soon(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MILLISECONDS
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error('not within a second')
+    if (performance.now() > deadline) throw new Error('it does not come to hold')
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }
@@ -44,7 +45,7 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
   async function knownTenant(): Promise<TenantId> {
     const id = newTenant()
     await store.addTenant(id)
-    await withinASecond(() => state.tenant(id) !== undefined)
+    await soon(() => state.tenant(id) !== undefined)
     return id
   }
 
@@ -60,14 +61,14 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
     expect(state.gatewayByKeyHash(newHash())).toBeUndefined()
   })
 
-  test('an activated release acts within a second, whole', async () => {
+  test('an activated release acts, whole', async () => {
     const id = await knownTenant()
     const first = await activate(id, 'first', 450)
-    await withinASecond(() => state.tenant(id)?.release?.id === first)
+    await soon(() => state.tenant(id)?.release?.id === first)
     expect(state.tenant(id)?.release?.policyCount).toBe(450)
     expect(state.tenant(id)?.release?.policy(449).id).toBe('first-449')
     const second = await activate(id, 'second')
-    await withinASecond(() => state.tenant(id)?.release?.id === second)
+    await soon(() => state.tenant(id)?.release?.id === second)
   })
 
   test('a pushed release that was not activated changes nothing', async () => {
@@ -82,10 +83,10 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
   test('a state that a decision holds never changes under it', async () => {
     const id = await knownTenant()
     await store.putEntities(id, [agent('a', { status: 'active' })])
-    await withinASecond(() => state.tenant(id)?.registry.size === 1)
+    await soon(() => state.tenant(id)?.registry.size === 1)
     const held = state.tenant(id)
     await store.putEntities(id, [agent('a', { status: 'suspended' }), agent('b')])
-    await withinASecond(() => state.tenant(id)?.registry.size === 2)
+    await soon(() => state.tenant(id)?.registry.size === 2)
     expect(held?.registry.find(agent('a').uid)?.attrs).toEqual({ status: 'active' })
     expect(held?.registry.size).toBe(1)
     expect(state.tenant(id)?.registry.find(agent('a').uid)?.attrs).toEqual({ status: 'suspended' })
@@ -98,20 +99,20 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
       id,
       Array.from({ length: 700 }, (_, i) => agent(`a${i}`)),
     )
-    await withinASecond(() => state.tenant(id)?.registry.size === 700)
+    await soon(() => state.tenant(id)?.registry.size === 700)
     await store.removeEntities(id, [agent('a3').uid, agent('a4').uid])
     await store.putEntities(id, [agent('a4', { back: true })])
-    await withinASecond(() => state.tenant(id)?.registry.size === 699)
+    await soon(() => state.tenant(id)?.registry.size === 699)
     expect(state.tenant(id)?.registry.find(agent('a3').uid)).toBeUndefined()
     expect(state.tenant(id)?.registry.find(agent('a4').uid)?.attrs).toEqual({ back: true })
   })
 
-  test('a gateway key acts within a second of its registration, and not one second after its revocation', async () => {
+  test('a gateway key acts once it is registered, and no more once it is revoked', async () => {
     const id = await knownTenant()
     const hash = newHash()
     const gateway = { name: 'edge', tenant: id, userOnly: true, obligations: null, keyHint: 'wk' }
     await store.addGateway({ ...gateway, asserts: ['identity'], keyHash: hash })
-    await withinASecond(() => state.gatewayByKeyHash(hash) !== undefined)
+    await soon(() => state.gatewayByKeyHash(hash) !== undefined)
     expect(state.gatewayByKeyHash(hash)).toMatchObject({
       name: 'edge',
       tenant: id,
@@ -120,19 +121,21 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
       obligations: undefined,
     })
     await store.revokeGateway(id, 'edge')
-    await withinASecond(() => state.gatewayByKeyHash(hash) === undefined)
+    await soon(() => state.gatewayByKeyHash(hash) === undefined)
   })
 
-  test('a rotated key ends at its time without any further change', async () => {
+  test('a rotated key counts until its time and ends then, without any further change', async () => {
     const id = await knownTenant()
-    const [old, fresh] = [newHash(), newHash()]
+    const [first, second, third] = [newHash(), newHash(), newHash()]
     const gateway = { name: 'edge', tenant: id, asserts: null, userOnly: false, obligations: null }
-    await store.addGateway({ ...gateway, keyHash: old, keyHint: 'wk' })
-    await store.rotateGateway(id, 'edge', fresh, 'wk', (Date.now() + 400) as EpochMilliseconds)
-    await withinASecond(() => state.gatewayByKeyHash(fresh) !== undefined)
-    expect(state.gatewayByKeyHash(old)).toBeDefined()
-    await withinASecond(() => state.gatewayByKeyHash(old) === undefined)
-    expect(state.gatewayByKeyHash(fresh)).toBeDefined()
+    await store.addGateway({ ...gateway, keyHash: first, keyHint: 'wk' })
+    await store.rotateGateway(id, 'edge', second, 'wk', (Date.now() + 3_600_000) as EpochMilliseconds)
+    await soon(() => state.gatewayByKeyHash(second) !== undefined)
+    expect(state.gatewayByKeyHash(first)).toBeDefined()
+    await store.rotateGateway(id, 'edge', third, 'wk', (Date.now() + 400) as EpochMilliseconds)
+    await soon(() => state.gatewayByKeyHash(third) !== undefined)
+    await soon(() => [first, second].every((hash) => state.gatewayByKeyHash(hash) === undefined))
+    expect(state.gatewayByKeyHash(third)).toBeDefined()
   })
 
   test('a broken release never replaces a good one, and does not hold back a revocation', async () => {
@@ -141,31 +144,29 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
     const gateway = { name: 'edge', tenant: id, asserts: null, userOnly: false, obligations: null }
     await store.addGateway({ ...gateway, keyHash: hash, keyHint: 'wk' })
     const good = await activate(id, 'good')
-    await withinASecond(
-      () => state.tenant(id)?.release?.id === good && state.gatewayByKeyHash(hash) !== undefined,
-    )
+    await soon(() => state.tenant(id)?.release?.id === good && state.gatewayByKeyHash(hash) !== undefined)
     const bad = release('bad')
     subject.breakRelease(bad.id)
     const faultsBefore = subject.faults.length
     await activate(id, 'bad')
-    await withinASecond(() => subject.faults.length > faultsBefore)
+    await soon(() => subject.faults.length > faultsBefore)
     expect(String(subject.faults.at(-1))).toContain(
       `release \`${bad.id}\` of tenant \`${id}\` can't be loaded`,
     )
     await store.revokeGateway(id, 'edge')
-    await withinASecond(() => state.gatewayByKeyHash(hash) === undefined)
+    await soon(() => state.gatewayByKeyHash(hash) === undefined)
     expect(state.tenant(id)?.release?.id).toBe(good)
     subject.breakRelease(undefined)
     await store.putEntities(id, [agent('a')])
-    await withinASecond(() => state.tenant(id)?.release?.id === bad.id)
+    await soon(() => state.tenant(id)?.release?.id === bad.id)
   })
 
   test('a listener that was cut off comes back; nothing is missed meanwhile', async () => {
     const id = await knownTenant()
     await subject.cutListener()
     const during = await activate(id, 'during')
-    await withinASecond(() => state.tenant(id)?.release?.id === during)
+    await soon(() => state.tenant(id)?.release?.id === during)
     const after = await activate(id, 'after')
-    await withinASecond(() => state.tenant(id)?.release?.id === after)
+    await soon(() => state.tenant(id)?.release?.id === after)
   })
 }

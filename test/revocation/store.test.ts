@@ -11,7 +11,7 @@ import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { openStateFeed, type StateFeed } from '#store/state-feed.ts'
 import { openStateSeen, type StateSeen } from '#store/state-seen.ts'
-import { withinASecond } from '../contracts/state-feed.contract.ts'
+import { soon } from '../contracts/state-feed.contract.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
 
@@ -46,7 +46,7 @@ const storeOf = (actor: string) => createAdminStore(db, { actor, role: 'owner', 
 async function tenantWithState(): Promise<TenantId> {
   const tenant = newTenant()
   await storeOf('cli:eve').addTenant(tenant)
-  await withinASecond(() => feed.state.tenant(tenant) !== undefined)
+  await soon(() => feed.state.tenant(tenant) !== undefined)
   return tenant
 }
 
@@ -65,12 +65,12 @@ async function set(
   return made.value
 }
 
-test('a revocation acts within a second, in its tenant alone, and its state version moves', async () => {
+test('a revocation acts in its tenant alone, and its state version moves', async () => {
   const [tenant, other] = [await tenantWithState(), await tenantWithState()]
   const before = feed.state.tenant(tenant)?.version ?? 0
   const { version } = await set(tenant, 'agent', 'bot')
-  await withinASecond(() => stops(tenant, { kind: 'agent', id: 'bot' }))
-  await withinASecond(() => feed.state.tenant(tenant)?.version === version)
+  await soon(() => stops(tenant, { kind: 'agent', id: 'bot' }))
+  await soon(() => feed.state.tenant(tenant)?.version === version)
   expect(version).toBeGreaterThan(before)
   expect(stops(other, { kind: 'agent', id: 'bot' })).toBe(false)
 })
@@ -79,12 +79,12 @@ test('one for the whole installation acts in every tenant, later ones too', asyn
   const tenants = [await tenantWithState(), await tenantWithState()]
   const { revocation, version } = await set(null, 'everything', undefined, 'kill')
   const all: Dependency = { kind: 'everything', id: '*' }
-  await withinASecond(() => tenants.every((tenant) => stops(tenant, all)))
-  await withinASecond(() => tenants.every((tenant) => feed.state.tenant(tenant)?.version === version))
+  await soon(() => tenants.every((tenant) => stops(tenant, all)))
+  await soon(() => tenants.every((tenant) => feed.state.tenant(tenant)?.version === version))
   tenants.push(await tenantWithState())
   expect(tenants.map((tenant) => stops(tenant, all))).toEqual([true, true, true])
   expect((await liftRevocation(storeOf('cli:bob'), null, revocation)).ok).toBe(true)
-  await withinASecond(() => tenants.every((tenant) => !stops(tenant, all)))
+  await soon(() => tenants.every((tenant) => !stops(tenant, all)))
   expect(settled).toContain(undefined)
 })
 

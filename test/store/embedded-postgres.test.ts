@@ -212,7 +212,7 @@ describe('the running server', () => {
     const tenant = newTenant()
     // Administration does not retry by itself; its caller sees the outage.
     await vi.waitFor(() => store.addTenant(tenant), { timeout: 20_000 })
-    await until(() => feed.state.tenant(tenant) !== undefined, 5_000)
+    await until(() => feed.state.tenant(tenant) !== undefined)
     expect(await rowsOf(db, 'w')).toBe(2)
     await feed.close()
     await db.close()

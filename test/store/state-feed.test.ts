@@ -11,7 +11,7 @@ import { acknowledgeState } from '#store/acknowledge-state.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type FeedParts, openStateFeed } from '#store/state-feed.ts'
 import { openStateSeen, type StateSeen } from '#store/state-seen.ts'
-import { stateFeedContract, withinASecond } from '../contracts/state-feed.contract.ts'
+import { soon, stateFeedContract } from '../contracts/state-feed.contract.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { agent, newTenant, release } from '../support/store-samples.ts'
 
@@ -97,7 +97,7 @@ test('each poll confirms currency', async () => {
   const db = await openTestDatabase()
   const feed = await openStateFeed(db, parts())
   const before = feed.state.refreshedAt
-  await withinASecond(() => feed.state.refreshedAt > before)
+  await soon(() => feed.state.refreshedAt > before)
   await feed.close()
   await db.close()
 })
@@ -129,7 +129,7 @@ async function rolledBackFeed() {
   await createAdminStore(db).addTenant(tenant)
   const feed = await openStateFeed(db, parts({ onFault: (error) => faults.push(error) }))
   await db.owner`update state set version = version - 1`
-  await withinASecond(() => faults.length > 0)
+  await soon(() => faults.length > 0)
   return { db, faults, tenant, feed }
 }
 
@@ -166,7 +166,7 @@ test('an older database counts once it is acknowledged, and what it lacks is for
     version: 1,
     rolledBack: { seen: 1, found: 0 },
   })
-  await withinASecond(() => feed.state.rolledBack() === undefined && feed.state.tenant(kept) !== undefined)
+  await soon(() => feed.state.rolledBack() === undefined && feed.state.tenant(kept) !== undefined)
   expect(feed.state.tenant(tenant)).toBeUndefined()
   const [newest] = await createAdminStore(db).listAudit({ tenants: undefined }, { limit: 1 })
   expect(newest).toMatchObject({
@@ -199,12 +199,12 @@ test('a tenant that can not be loaded does not make the others stale', async () 
   )
   await store.addTenant(bad)
   await store.putEntities(bad, [agent('poison')])
-  await withinASecond(() => faults.length > 0)
+  await soon(() => faults.length > 0)
   expect(String(faults[0])).toContain(`tenant \`${bad}\` can't be loaded`)
   await store.addTenant(good)
-  await withinASecond(() => feed.state.tenant(good) !== undefined)
+  await soon(() => feed.state.tenant(good) !== undefined)
   const before = feed.state.refreshedAt
-  await withinASecond(() => feed.state.refreshedAt > before)
+  await soon(() => feed.state.refreshedAt > before)
   await feed.close()
   await db.close()
 })

@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { acknowledgePosition, openStateSeen, type StateSeen } from '#store/state-seen.ts'
 
 const A = 'aaaaaaaa-0000-4000-8000-000000000000'
@@ -18,6 +18,7 @@ beforeEach(() => {
 })
 
 afterEach(async () => {
+  vi.useRealTimers()
   for (const each of opened.splice(0)) await each.close()
   rmSync(folder, { recursive: true, force: true })
 })
@@ -95,11 +96,14 @@ test('another database has versions of its own', async () => {
 })
 
 test('versions that rise fast are saved at most once a second, and at the end', async () => {
+  vi.useFakeTimers({ toFake: ['performance', 'setTimeout', 'clearTimeout'] })
   const seen = await open()
   for (let version = 1; version <= 100; version++) await rolledBack(seen, version)
-  await sleep(100)
+  await vi.advanceTimersByTimeAsync(1)
+  while (!existsSync(join(folder, 'state-seen.json'))) await sleep(5)
   expect(JSON.parse(saved())).toMatchObject({ [A]: { version: 100 } })
   await rolledBack(seen, 101)
+  await vi.advanceTimersByTimeAsync(900)
   await sleep(100)
   expect(JSON.parse(saved())).toMatchObject({ [A]: { version: 100 } })
   await seen.close()
