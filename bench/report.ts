@@ -42,7 +42,7 @@ export function renderRun(run: Run): string {
 }
 
 /** Puts the report between the markers `name` of `file`; the rest stays. @throws when a marker is missing */
-export function writeReport(file: string, name: 'bench' | 'peers', report: string): void {
+export function writeReport(file: string, name: 'bench' | 'peers' | 'goals', report: string): void {
   const text = readFileSync(file, 'utf8')
   const [opening, closing] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
   const [begin, end] = [text.indexOf(opening), text.indexOf(closing)]

@@ -28,6 +28,8 @@ const PEOPLE = 40
 const HOT = 100
 /** What an amount may be at most in `agent-user`. */
 export const AMOUNT_MAX = 1_000_000_000
+/** The caller, its two groups, the thing, its container and its owner. */
+const ENTITIES = 6
 const NETWORKS = ['office', 'vpn', 'home'] as const
 
 interface Uid {
@@ -40,13 +42,14 @@ interface Uid {
  *
  * However many policies there are, as many of them match a request: that is what the index promises to make cheap. About
  * six entities stand around a request: the caller and its groups, the thing and its container, its owner, the tenant.
+ * `entities` are more of them, in `one-query`: groups that the caller is in as well.
  */
-export function createScenario(kind: Kind, size: number): Scenario {
-  return kind === 'one-query' ? documents(size) : tools(size)
+export function createScenario(kind: Kind, size: number, entities: number = ENTITIES): Scenario {
+  return kind === 'one-query' ? documents(size, entities) : tools(size)
 }
 
 /** Four forbids for everything, and a permit to read and one to edit for each folder of documents. */
-function documents(size: number): Scenario {
+function documents(size: number, entities: number): Scenario {
   const folders = Math.floor((size - GLOBAL_FORBIDS.length) / 2)
   const permits = Array.from({ length: size - GLOBAL_FORBIDS.length }, (_, i) => {
     const folder = Math.min(Math.floor(i / 2), folders - 1)
@@ -72,7 +75,7 @@ when { context.hour >= 6 && (resource.sensitivity < 3 || principal.clearance > 2
       { name: 'documents.cedarschema', text: DOCUMENT_SCHEMA },
       { name: 'documents.cedar', text: [...GLOBAL_FORBIDS, ...permits].join('\n') },
     ],
-    registry: JSON.stringify({ entities: documentEntities(folders) }),
+    registry: JSON.stringify({ entities: documentEntities(folders, entities - ENTITIES) }),
     path: '/access/v1/evaluation',
     body,
   }
@@ -101,11 +104,15 @@ forbid (principal, action == Action::"share", resource)
 unless { resource.owner.department == principal.department || context.mfa };`,
 ]
 
-function documentEntities(folders: number): readonly object[] {
+function documentEntities(folders: number, moreGroups: number): readonly object[] {
   const uid = (type: string, id: string): Uid => ({ type, id })
   const groups = Array.from({ length: 8 }, (_, i) => entity(uid('Group', `g${i}`), {}, [uid('Group', 'all')]))
+  const more = Array.from({ length: Math.max(0, moreGroups) }, (_, i) => uid('Group', `more-${i}`))
   const people = Array.from({ length: PEOPLE }, (_, i) =>
-    entity(uid('Person', `p${i}`), { clearance: 3, department: `d${i % 4}` }, [uid('Group', `g${i % 8}`)]),
+    entity(uid('Person', `p${i}`), { clearance: 3, department: `d${i % 4}` }, [
+      uid('Group', `g${i % 8}`),
+      ...more,
+    ]),
   )
   const tree = Array.from({ length: folders }, (_, i) => [
     entity(uid('Folder', `f${i}`), {}, [uid('Folder', 'root')]),
@@ -120,7 +127,7 @@ function documentEntities(folders: number): readonly object[] {
     ),
   ])
   const roots = [entity(uid('Group', 'all'), {}, []), entity(uid('Folder', 'root'), {}, [])]
-  return [...roots, ...groups, ...people, ...tree.flat()]
+  return [...roots, ...groups, ...more.map((one) => entity(one, {}, [])), ...people, ...tree.flat()]
 }
 
 /** For each tool five permits for groups of agents and five for groups of users; one of each matches a call. */

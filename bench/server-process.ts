@@ -5,6 +5,7 @@ import type { Answer, LoopResult, Question, ServerSettings, Usage } from './prot
 
 const SERVER = fileURLToPath(new URL('./server.ts', import.meta.url))
 const EMPTY_SERVER = fileURLToPath(new URL('./empty-server.ts', import.meta.url))
+const ECHO_SERVER = fileURLToPath(new URL('./echo-server.ts', import.meta.url))
 const START_MILLISECONDS = 60_000
 
 /** A measured server in a process of its own, alone on core 0 where the system can pin it. */
@@ -35,9 +36,17 @@ export function startServerProcess(
   return startNode([...nodeOptions, SERVER, JSON.stringify(settings)])
 }
 
-/** Starts a server that decides nothing; only its port and its end are of use. */
-export function startEmptyServer(): Promise<Pick<ServerProcess, 'port' | 'end'>> {
+/** A server that decides nothing. */
+export type PlainServer = Pick<ServerProcess, 'port' | 'pid' | 'end'>
+
+/** Starts a server that always gives the same answer. */
+export function startEmptyServer(): Promise<PlainServer> {
   return startNode([EMPTY_SERVER])
+}
+
+/** Starts a Hono that gives JSON back. */
+export function startEchoServer(): Promise<PlainServer> {
+  return startNode([ECHO_SERVER])
 }
 
 async function startNode(argv: readonly string[]): Promise<ServerProcess> {

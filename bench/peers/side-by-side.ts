@@ -17,6 +17,7 @@ export interface Result {
   /** Of one request, at half of the own rate. */
   readonly p50Milliseconds: number
   readonly p99Milliseconds: number
+  readonly p999Milliseconds: number
   readonly memoryMebibytes: number
   /** Requests of all rounds without a decision. */
   readonly failures: readonly Failures[]
@@ -81,6 +82,7 @@ interface Latency {
   readonly failures: Failures
   readonly p50Milliseconds: number
   readonly p99Milliseconds: number
+  readonly p999Milliseconds: number
 }
 
 function summarise(
@@ -99,6 +101,7 @@ function summarise(
     cpuRatio: paired((mine, base) => base.cpuMicroseconds / mine.cpuMicroseconds),
     p50Milliseconds: median(latencies.map(({ p50Milliseconds }) => p50Milliseconds)),
     p99Milliseconds: median(latencies.map(({ p99Milliseconds }) => p99Milliseconds)),
+    p999Milliseconds: median(latencies.map(({ p999Milliseconds }) => p999Milliseconds)),
     memoryMebibytes: memoryOf(pid),
     failures: [...own, ...latencies].map(({ failures }) => failures),
   }
