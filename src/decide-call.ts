@@ -7,6 +7,7 @@ import { guardStopped } from '#guards/revoked.ts'
 import { guardScopes } from '#guards/scopes.ts'
 import { guardTransaction } from '#guards/transaction.ts'
 import { mayAssert } from '#identity/assertion.ts'
+import { applyMapping } from '#mapping/apply.ts'
 import type { FindAgent } from '#model/delegation.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
@@ -34,14 +35,16 @@ export function judgeCall(
   caller: Caller,
   request: AuthorizationRequest,
 ): Judged {
-  const { identity, tenant, release, findAgent, gateway } = caller
+  const { tenant, release, findAgent, gateway } = caller
   const { registry } = tenant
   const bound = bindAction(request, tenant)
-  if (!bound.ok) return stopped(bound.failure, tenant, identity)
-  const call = bound.value
-  const halted = guardStopped(placesOf(call, tenant), tenant.revocations, request.now)
-  if (halted !== undefined) return stopped(halted, tenant, identity)
-  const tool = toolIdOf(call, registry)?.id
+  if (!bound.ok) return stopped(bound.failure, tenant, caller.identity)
+  const halted = guardStopped(placesOf(bound.value, tenant), tenant.revocations, request.now)
+  if (halted !== undefined) return stopped(halted, tenant, caller.identity)
+  const tool = toolIdOf(bound.value, registry)?.id
+  const mapped = applyMapping(bound.value, caller.identity, tenant, tool)
+  if (!mapped.ok) return stopped(mapped.failure, tenant, caller.identity)
+  const { request: call, identity } = mapped.value
   const astray = guardTransaction(identity.transaction, call, tool)
   if (astray !== undefined) return stopped(astray, tenant, identity)
   const detailed = detailedCall(call, gateway, tool, registry)

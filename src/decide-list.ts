@@ -1,14 +1,24 @@
 import { type Caller, judgeCall } from '#decide-call.ts'
 import type { Judged } from '#decide-judged.ts'
-import { REASONS } from '#model/reasons.ts'
+import { isOpenMapping } from '#mapping/apply.ts'
+import type { Judgement } from '#model/answer.ts'
+import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import type { AuthorizationRequest, Candidate } from '#model/request.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
+
+/** Denials that a resource and facts of the call could turn into an allow. */
+const OPEN: ReadonlySet<ReasonCode> = new Set([
+  'policy.no_permit',
+  'policy.vocabulary',
+  'request.context_invalid',
+])
 
 /**
  * Which of several calls this caller could make, judged in one pass after the caller was verified once (`tools/list`).
  *
  * A call stays in the list when some arguments could be allowed (policy/possible.ts): the call itself is decided when it comes.
- * What the list leaves out is hidden, never more: it grants nothing.
+ * What the list leaves out is hidden, never more: it grants nothing. A tool whose mapping makes a resource of its arguments is left out
+ * only for what is known without them, such as a suspended agent or a policy that forbids the tool.
  */
 export function judgeList(
   steps: { readonly judgePolicy: JudgePolicy },
@@ -19,9 +29,12 @@ export function judgeList(
   const permitted: number[] = []
   // INVARIANT: what the list itself is says nothing about a call in it.
   const { candidates: _candidates, protocolEffect: _effect, ...asking } = request
+  const isUndecided = ({ reasons }: Judgement, asked: AuthorizationRequest): boolean =>
+    reasons.every(({ code }) => OPEN.has(code)) && isOpenMapping(asked, caller.tenant)
   for (const [position, candidate] of candidates.entries()) {
-    const { judgement } = judgeCall(steps, caller, { ...asking, ...candidate })
-    if (judgement.effect === 'allow') permitted.push(position)
+    const asked = { ...asking, ...candidate }
+    const { judgement } = judgeCall(steps, caller, asked)
+    if (judgement.effect === 'allow' || isUndecided(judgement, asked)) permitted.push(position)
   }
   return {
     judgement: {

@@ -36,8 +36,8 @@ Plain sections are shorter for Warder's own vocabulary; a text alone is an entry
 | \`groups\` | \`groups\` |
 | \`users\` | \`status\`, \`clearance\`, \`groups\`, \`tenant\` |
 | \`agents\` | \`owner\`, \`blueprint\`, \`status\`, \`environment\`, \`groups\`, \`tenant\` |
-| \`servers\` | |
-| \`tools\` | \`riskTier\`, \`sideEffect\`, \`touches\`, \`environment\`, \`sensitivity\`, \`sensitiveArguments\`, \`route\`, \`server\`, \`tenant\` |
+| \`servers\` | \`protocol\`, \`endpoint\`, \`mapping\` |
+| \`tools\` | \`riskTier\`, \`sideEffect\`, \`touches\`, \`environment\`, \`sensitivity\`, \`sensitiveArguments\`, \`route\`, \`mapping\`, \`server\`, \`tenant\` |
 | \`resources\` | \`kind\`, \`sensitivity\`, \`environment\`, \`owner\`, \`parents\`, \`tenant\` |
 
 A tool also becomes the action of the same name, in the group of its side effect (\`readTools\`, \`writeTools\`,

@@ -73,9 +73,13 @@ function parseRequest(row: LogRow, facts: JsonObject): AuthorizationRequest {
   }
 }
 
-function protocolFacts(facts: JsonObject): Pick<AuthorizationRequest, 'protocolEffect' | 'argumentsUnknown'> {
+function protocolFacts(
+  facts: JsonObject,
+): Pick<AuthorizationRequest, 'protocolEffect' | 'argumentsUnknown' | 'mapped'> {
   const effect = facts['protocol_effect']
+  const mapped = objectAt(facts, 'mapped')
   return {
+    ...(mapped !== undefined && { mapped }),
     ...((effect === 'read' || effect === 'write') && { protocolEffect: effect }),
     ...(facts['arguments_unknown'] === true && { argumentsUnknown: true }),
   }

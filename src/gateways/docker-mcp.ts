@@ -110,6 +110,7 @@ function askedBy(query: URLSearchParams, wire: WireRequest): Omit<AuthorizationR
     query.has(name) ? { id: query.get(name) ?? '', properties: {} } : undefined
   return {
     dialect: 'docker-mcp',
+    protocol: 'mcp',
     requestId: requestIdOf(wire.rawHeaders),
     traceparent: traceparentOf(wire.rawHeaders),
     tenant: undefined,

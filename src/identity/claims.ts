@@ -47,6 +47,7 @@ export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<Toke
     chain: chain.value,
     token: {
       ...token.value,
+      claims: payload,
       ...(chain.value.length > 0 && { client: client.value }),
       ...(mayAct !== undefined && { mayAct }),
     },

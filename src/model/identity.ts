@@ -34,6 +34,8 @@ export interface VerifiedToken {
   readonly expiresAt: EpochSeconds
   readonly issuedAt: EpochSeconds | undefined
   readonly scopes: readonly string[]
+  /** Every claim of it as it came, for mappings only (src/mapping); never logged. Undefined after a replay. */
+  readonly claims?: JsonObject
   /** Session at the issuer (`sid`); whoever ends it ends every token of it. */
   readonly session?: string | undefined
   /** Key of the issuer that signed it (`kid`). */

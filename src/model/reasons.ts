@@ -104,6 +104,8 @@ export const REASONS = {
   'mcp.header_mismatch': 'headers and body of the call do not say the same',
   'mcp.version': 'this revision of MCP is not read, or too old to be believed without its body',
   'mcp.body_needed': 'a policy reads the arguments of this call, and nobody here could read them',
+  'mapping.failed': 'what the call is about can not be told: the mapping of its tool has no answer for it',
+  'mapping.missing': 'what a call of this method is about is not known here',
   'a2a.version': 'this version of A2A is not read',
   'request.action_unknown': 'the action is not part of the schema',
   'request.not_applicable': 'the action does not apply to this kind of principal or resource',

@@ -113,6 +113,10 @@ export interface AuthorizationRequest {
   }
   /** Calls of a list that is to be reduced to what is permitted; the request itself then calls nothing. */
   readonly candidates?: readonly Candidate[] | undefined
+  /** Set when the call is a message of MCP, whoever took it apart. */
+  readonly protocol?: 'mcp'
+  /** Facts that the mapping of the tool makes of the call and the verified token (src/mapping); they count like arguments. */
+  readonly mapped?: JsonObject
   /** Set when a message was read (src/protocols): what a protocol method does that is registered nowhere. */
   readonly protocolEffect?: 'read' | 'write'
   /** Set for a candidate: its arguments are not chosen yet, so the answer is that of the best ones. */

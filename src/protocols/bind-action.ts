@@ -30,7 +30,8 @@ export function bindAction(
     found.protocol === 'mcp'
       ? readMcpCall(found.server, wire)
       : readA2aCall(found.server, { ...wire, rest: found.rest, query: route.query ?? '' })
-  return call.ok ? bound(request, call.value, id) : call
+  if (!call.ok) return call
+  return bound(found.protocol === 'mcp' ? { ...request, protocol: 'mcp' } : request, call.value, id)
 }
 
 function bound(

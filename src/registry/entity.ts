@@ -1,4 +1,6 @@
 import { nearest } from '#lib/nearest.ts'
+import { compileMapping } from '#mapping/mapping.ts'
+import { readsArgument } from '#mapping/reads.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import { type EntityUid, type Json, type JsonObject, uidKey } from '#model/value.ts'
 import { endpointFault } from './endpoints.ts'
@@ -30,6 +32,7 @@ export function readEntity(value: Json, path: string, problems: Problems): Store
   checkParents(uid, parents, `${path}.parents`, problems)
   checkRoute(attrs['route'], uid, `${path}.attrs.route`, problems)
   checkEndpoint(attrs['endpoint'], uid, `${path}.attrs.endpoint`, problems)
+  checkMapping(attrs, uid, `${path}.attrs.mapping`, problems)
   return { uid, attrs, tags, parents }
 }
 
@@ -93,6 +96,20 @@ function checkEndpoint(endpoint: Json | undefined, uid: EntityUid, path: string,
   const faults = (Array.isArray(endpoint) ? endpoint : [endpoint]).map(endpointFault)
   const fault = faults.find((each) => each !== undefined)
   if (fault !== undefined) problems.add(path, fault)
+}
+
+/** Notes what is wrong with the `mapping` attribute of a tool or server. */
+export function checkMapping(
+  { mapping, sensitiveArguments: masked }: JsonObject,
+  uid: EntityUid,
+  path: string,
+  problems: Problems,
+): void {
+  if (mapping === undefined || !(uid.type === 'Warder::Tool' || uid.type === 'Warder::Server')) return
+  const compiled = compileMapping(mapping)
+  if (!compiled.ok) problems.add(path, compiled.failure)
+  else if (Array.isArray(masked) && masked.some((name) => readsArgument(compiled.value.reads, String(name))))
+    problems.add(path, 'reads an argument that is among `sensitiveArguments`, which the log would then hold')
 }
 
 /** Notes what is wrong with the `route` attribute of a tool or action: one pattern or a list of them. */

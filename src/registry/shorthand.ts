@@ -1,7 +1,7 @@
 import type { StoredEntity } from '#model/registry.ts'
 import type { EntityUid, Json, JsonObject } from '#model/value.ts'
 import { endpointFault } from './endpoints.ts'
-import { checkFields, checkRoute } from './entity.ts'
+import { checkFields, checkMapping, checkRoute } from './entity.ts'
 import { type Problems, quote } from './problem.ts'
 import { isEntityId } from './uid.ts'
 import { isObject } from './value.ts'
@@ -74,6 +74,7 @@ const FIELDS: { readonly [section in ShorthandSection]: { readonly [field: strin
         (Array.isArray(value) ? value : [value]).every((path) => endpointFault(path) === undefined),
       must: 'a path such as `/mcp`, or a list of them',
     },
+    mapping: { as: 'attribute', check: () => true, must: '' },
   },
   tools: {
     tenant: TENANT,
@@ -89,6 +90,7 @@ const FIELDS: { readonly [section in ShorthandSection]: { readonly [field: strin
     sensitivity: LEVEL,
     sensitiveArguments: NAMES,
     route: { as: 'attribute', check: () => true, must: '' },
+    mapping: { as: 'attribute', check: () => true, must: '' },
   },
   resources: {
     tenant: TENANT,
@@ -141,6 +143,7 @@ export function readShorthand(
       readField(field, name, given, { attrs, parents, path: `${path}.${name}`, problems })
   }
   const uid = { type: TYPES[section], id }
+  checkMapping(attrs, uid, `${path}.mapping`, problems)
   if (section === 'tools') {
     checkRoute(attrs['route'], uid, `${path}.route`, problems)
     if (entry['server'] === undefined) parents.push(...serverOf(id))

@@ -74,6 +74,7 @@ export function createReplay(past: LogCare): ReplayRow {
 function fromPassingState(row: LogRow): string | undefined {
   if (OPERATIONAL.has(row.reason)) return `\`${row.reason}\` came from the state of the server`
   if (row.reason.startsWith('chain.')) return 'it was denied by the rules and grants of that time'
+  if (row.reason.startsWith('mapping.')) return 'it was denied by the mapping of that time'
   return undefined
 }
 

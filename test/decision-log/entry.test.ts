@@ -46,6 +46,7 @@ const FULL: Partial<AuthorizationRequest> = {
   session: { id: 's-1' },
   risk: { score: 12 },
   context: { ip: '10.0.0.1' },
+  mapped: { case: 'k-1' },
   declared: { goal: 'summarise' },
   supportedObligations: ['redact'],
 }

@@ -81,6 +81,7 @@ test.each(['ES256', 'RS256', 'EdDSA'])('a good %s token proves its parties', asy
         expiresAt: NOW_SECONDS + 600,
         issuedAt: NOW_SECONDS - 60,
         scopes: ['tools.call'],
+        claims: claims(),
         keyId: key?.kid,
         fingerprint: expect.stringMatching(/^[A-Za-z0-9_-]{43}$/),
       },

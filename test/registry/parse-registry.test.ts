@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { StoredEntity } from '#model/registry.ts'
 import { parseRegistry } from '#registry/parse-registry.ts'
 
@@ -285,4 +285,50 @@ test('a file that names a key twice is refused: the later value would silently w
     '{"entities":[{"uid":{"type":"User","id":"a"},"attrs":{"admin":false,"admin":true},"parents":[]}]}',
   )
   expect(parsed).toMatchObject({ ok: false, failure: [{ message: expect.stringContaining('admin') }] })
+})
+
+describe('the mapping of a tool or server', () => {
+  const evaluation = {
+    action: { name: 'tools/call' },
+    resource: { type: 'resource', id: "$'customer/' + params.arguments.id" },
+  }
+  const problemsOf = (file: object) => {
+    const parsed = parseRegistry(JSON.stringify(file), { tenant: 'acme' })
+    return parsed.ok ? [] : parsed.failure.map(({ path, message }) => `${path}: ${message}`)
+  }
+
+  test('is kept as it is', () => {
+    const mapping = { evaluation }
+    expect(problemsOf({ tools: [{ id: 'crm/get', mapping }], servers: [{ id: 'crm', mapping }] })).toEqual([])
+    const [tool] = entitiesOf({ tools: [{ id: 'crm/get', mapping }] }, 'acme')
+    expect(tool?.attrs['mapping']).toEqual(mapping)
+  })
+
+  test.each<[string, object, string]>([
+    [
+      'an expression that is none',
+      { id: 't', mapping: { evaluation: { ...evaluation, context: { x: '$params.' } } } },
+      'tools[0].mapping: `evaluation.context.x`',
+    ],
+    [
+      'the subject from arguments',
+      { id: 't', mapping: { evaluation: { ...evaluation, subject: { id: '$params.arguments.user' } } } },
+      'tools[0].mapping: `evaluation.subject` is about who asks',
+    ],
+    [
+      'a sensitive argument',
+      { id: 't', sensitiveArguments: ['id'], mapping: { evaluation } },
+      'tools[0].mapping: reads an argument',
+    ],
+    ['no mapping', { id: 't', mapping: 'x' }, 'tools[0].mapping: must be an object'],
+  ])('is refused with its place: %s', (_what, tool, expected) => {
+    expect(problemsOf({ tools: [tool] })).toEqual([expect.stringContaining(expected)])
+  })
+
+  test('is checked in entity JSON too', () => {
+    const uid = { type: 'Warder::Server', id: 'crm' }
+    expect(problemsOf({ entities: [{ uid, attrs: { mapping: { evaluations: {} } } }] })).toEqual([
+      expect.stringContaining('entities[0].attrs.mapping'),
+    ])
+  })
 })

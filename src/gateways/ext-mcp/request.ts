@@ -176,6 +176,7 @@ function baseOf(
   if (!proofs.ok) return proofs
   return success({
     dialect: 'ext-mcp',
+    protocol: 'mcp',
     now,
     requestId: requestIdOf(raw),
     traceparent: traceparentOf(raw),

@@ -93,7 +93,8 @@ function contextOf(
   const properties = declared || trusts.properties ? (request.action?.properties ?? {}) : {}
   // Set by us: a caller's own member of that name is no action property.
   const { action_properties: _ignored, ...context } = fromGateway
-  const whole = Object.keys(properties).length === 0 ? context : { ...context, action_properties: properties }
+  const own = Object.keys(properties).length === 0 ? context : { ...context, action_properties: properties }
+  const whole = request.mapped === undefined ? own : { ...own, ...request.mapped }
   const attrs = declaredAction(release.schema, action)?.context
   return toRecord(whole, release.schema === undefined ? undefined : (attrs ?? {}), 'caller', 'context', true)
 }

@@ -135,7 +135,11 @@ function declaredAttributes(
   const own = ownAttributes(facts.declaredContext ?? {})
   if (own === undefined) return new Map()
   const fromGateway = trusts.context || withClaims ? request.context : {}
-  const source = { ...fromGateway, input: boundArguments(facts.parameters, request.arguments ?? {}) }
+  const source = {
+    ...fromGateway,
+    ...request.mapped,
+    input: boundArguments(facts.parameters, request.arguments ?? {}),
+  }
   // Arguments that are still open are neither there nor missed.
   const { input: _input, ...others } = own
   return toRecord(source, request.argumentsOpen === true ? others : own, 'caller', '', true)
