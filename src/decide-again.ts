@@ -5,10 +5,12 @@ import type { Decision } from '#model/decision.ts'
  * Whether an allow is still the answer, in every part that its gateway acts on and for as long as it says, given what judging the same
  * request again has found.
  */
-export function stands(earlier: Decision, { judgement, identity }: Judged): boolean {
+export function stands(earlier: Decision, { judgement, identity, upstreamToken }: Judged): boolean {
   if (judgement.effect !== 'allow' || earlier.effect !== 'allow') return false
   const { agent, user } = earlier.identity
   if (agent !== identity?.agent?.id || user !== identity?.user?.id) return false
+  // One that is handed out no more has been ended, or is over.
+  if (earlier.upstreamToken?.reveal() !== upstreamToken?.reveal()) return false
   const { obligations, advice, permitted, reasons } = earlier
   const said = [obligations, advice, permitted, reasons.map(({ code, policy }) => [code, policy])]
   const found = [

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { stands } from '#decide-again.ts'
 import type { Judged } from '#decide-judged.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
+import { Hidden } from '#lib/hidden.ts'
 import type { Decision } from '#model/decision.ts'
 import type { DecisionId } from '#model/ids.ts'
 import { decision, NOW, obligation } from './support/fake-decider.ts'
@@ -14,10 +15,14 @@ function judged(changed: Partial<Judged['judgement']> = {}): Judged {
   return { judgement: { effect: 'allow', reasons, obligations, advice, expiresAt, trace: {}, ...changed } }
 }
 
+const token = (text: string) => new Hidden(text)
+const exchanged = (text: string): Judged => ({ ...judged(), upstreamToken: token(text) })
+
 test('an allow that is judged as before stands, also where it could last longer now', () => {
   expect(stands(ALLOWED, judged())).toBe(true)
   expect(stands(ALLOWED, judged({ expiresAt: seconds(90) }))).toBe(true)
   expect(stands(ALLOWED, judged({ expiresAt: undefined }))).toBe(true)
+  expect(stands({ ...ALLOWED, upstreamToken: token('a') }, exchanged('a'))).toBe(true)
 })
 
 const FALLEN: readonly (readonly [string, Decision, Judged])[] = [
@@ -30,6 +35,9 @@ const FALLEN: readonly (readonly [string, Decision, Judged])[] = [
   ['another agent', { ...ALLOWED, identity: { agent: 'a' } }, judged()],
   ['another user', { ...ALLOWED, identity: { user: 'a' } }, judged()],
   ['an earlier end', ALLOWED, judged({ expiresAt: seconds(59) })],
+  ['another token for the upstream', { ...ALLOWED, upstreamToken: token('a') }, exchanged('b')],
+  ['no token for the upstream', { ...ALLOWED, upstreamToken: token('a') }, judged()],
+  ['a token for the upstream', ALLOWED, exchanged('b')],
   ['an end where there was none', { ...ALLOWED, expiresAt: undefined }, judged()],
 ]
 test.each(FALLEN)('with %s it does not', (_what, earlier, now) => {
