@@ -22,7 +22,7 @@ describe('secrets', () => {
     )
   })
 
-  it('looks through a mebibyte of anything that could begin a credential in less than a second', () => {
+  it('looks through a mebibyte of anything that could begin a credential in less than a second of work', () => {
     const starts = [
       'eyJ',
       'eyJ-',
@@ -36,10 +36,10 @@ describe('secrets', () => {
     ]
     for (const start of [...starts, 'wgk_', 'AKIA', '.', '-----BEGIN PRIVATE KEY-----', '-----END A']) {
       const text = start.repeat(Math.ceil(1_048_576 / start.length))
-      const startedAt = performance.now()
+      const before = process.cpuUsage()
       withoutSecrets(text)
       isSensitiveName(text, 1)
-      expect(performance.now() - startedAt, start).toBeLessThan(1_000)
+      expect(process.cpuUsage(before).user, start).toBeLessThan(1_000_000)
     }
   })
 })
