@@ -71,6 +71,8 @@ export interface AgentFilter {
   readonly dormantDays?: number | undefined
   /** Only those that nobody owns. */
   readonly ownerless?: boolean | undefined
+  /** Only those that are registered without an issuer, and not retired. */
+  readonly issuerless?: boolean | undefined
 }
 
 /** What is known of an agent before a change of it. */

@@ -1,5 +1,6 @@
 import { parseIssuer } from '#identity/issuer.ts'
 import type { IssuerProblem } from '#identity/issuer-fields.ts'
+import { makesAccessTokens } from '#identity/profile-rules.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import { parseTenantId, type TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
@@ -11,11 +12,19 @@ export interface IssuerFailure extends AdminFailure {
   readonly problems: readonly IssuerProblem[]
 }
 
+/** An issuer that is believed from now on. */
+export interface StoredIssuer {
+  readonly issuer: string
+  readonly tenant: TenantId
+  /** What an administrator has to know about it, a sentence each. */
+  readonly warnings: readonly string[]
+}
+
 /** Stores the issuer of an `issuer add` file, in place of one with the same name. */
 export async function putIssuer(
   store: AdminStore,
   request: { readonly tenant: string; readonly text: string },
-): Promise<Result<{ readonly issuer: string; readonly tenant: TenantId }, IssuerFailure>> {
+): Promise<Result<StoredIssuer, IssuerFailure>> {
   const tenant = parseTenantId(request.tenant)
   if (tenant === undefined) return failed({ ...tenantUnknown(request.tenant), problems: [] })
   const issuer = readIssuerFile(request.text)
@@ -23,7 +32,23 @@ export async function putIssuer(
   const stored = await store.putIssuer(tenant, issuer.value)
   return stored === 'tenant_unknown'
     ? failed({ ...tenantUnknown(tenant), problems: [] })
-    : success({ issuer: issuer.value.issuer, tenant })
+    : success({ issuer: issuer.value.issuer, tenant, warnings: await warningsOf(store, tenant) })
+}
+
+const SHOWN_MAX = 10
+
+/** Agents that nobody can name any more because several issuers could (src/delegation/rules.ts). */
+async function warningsOf(store: AdminStore, tenant: TenantId): Promise<readonly string[]> {
+  const issuers = await store.listIssuers(tenant, { limit: 500 })
+  if (issuers.filter(makesAccessTokens).length < 2) return []
+  const found = await store.listAgents(tenant, { issuerless: true }, { limit: SHOWN_MAX + 1 })
+  if (found.length === 0) return []
+  const names = found.slice(0, SHOWN_MAX).map(({ agent }) => `\`${agent}\``)
+  const more = found.length > SHOWN_MAX ? ' and others' : ''
+  return [
+    `the tenant has several issuers, so tokens for agents without an \`issuer\` deny (chain.issuer): ${names.join(', ')}${more}; ` +
+      `see \`warder agent list --issuerless --tenant ${tenant}\``,
+  ]
 }
 
 /** Ends the trust of a tenant in an issuer. */

@@ -28,6 +28,7 @@ interface ListFlags {
   readonly tenant?: string
   readonly dormant?: number
   readonly ownerless?: boolean
+  readonly issuerless?: boolean
 }
 
 const STEPS: readonly (readonly [AgentAction, string])[] = [
@@ -109,8 +110,9 @@ function addList(agent: Command, context: CliContext): void {
     .option('--tenant <tenant>', 'only one tenant (default: all)')
     .option('--dormant <days>', 'only those without a decision for so many days', positiveNumber)
     .option('--ownerless', 'only those that nobody owns')
+    .option('--issuerless', 'only those that are registered without an issuer, and not retired')
     .description('list agents')
-    .action(async ({ dormant, ownerless, ...flags }: ListFlags, command: Command) => {
+    .action(async ({ dormant, ownerless, issuerless, ...flags }: ListFlags, command: Command) => {
       const output = context.output(command)
       const tenant = optionalTenant(flags.tenant)
       await context.database(output, async ({ store }) => {
@@ -118,7 +120,7 @@ function addList(agent: Command, context: CliContext): void {
           tenantPages(
             store,
             tenant,
-            (each, page) => store.listAgents(each, { dormantDays: dormant, ownerless }, page),
+            (each, page) => store.listAgents(each, { dormantDays: dormant, ownerless, issuerless }, page),
             (row) => row.agent,
           ),
           [

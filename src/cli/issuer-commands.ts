@@ -28,6 +28,7 @@ export function addIssuerCommands(program: Command, context: CliContext): void {
           throw fromAdmin(put.failure, details)
         }
         output.object(put.value, [`added issuer ${put.value.issuer}`])
+        for (const warning of put.value.warnings) output.note(`warning: ${warning}`)
       })
     })
   addTestCommand(issuer, context)

@@ -10,6 +10,8 @@ import type { Json } from '#model/value.ts'
 export interface Admission {
   readonly agent: string
   readonly blueprint: string
+  /** The only issuer that may name it from now on; undefined: it proved itself as a workload. */
+  readonly issuer?: string | undefined
   /** Agent that spawned it; undefined for one that the pattern of its id admits. */
   readonly parent: string | undefined
   /** How many such agents of one parent may live at the same time. */
@@ -40,7 +42,7 @@ const BLUEPRINT = 'Warder::Blueprint'
  * if exactly one does; and only a parent of this tenant spawns here. Whether the others of the call may act is up to the caller.
  */
 export function admissionFor(
-  { agent, delegation }: VerifiedIdentity,
+  { agent, delegation, token }: VerifiedIdentity,
   tenant: TenantState,
   findAgent: FindAgent,
 ): Admission | undefined {
@@ -51,7 +53,8 @@ export function admissionFor(
     const admission = admissionUnder(blueprint, agent.id, parent)
     return admission === undefined ? [] : [admission]
   })
-  return admissions.length === 1 ? admissions[0] : undefined
+  const [only] = admissions.length === 1 ? admissions : []
+  return only && { ...only, issuer: delegation.chain[0]?.issuer ?? token?.issuer }
 }
 
 function admissionUnder(

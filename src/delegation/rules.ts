@@ -42,7 +42,12 @@ export function ruleCycle({ identity }: ChainFacts): Broken | undefined {
   return undefined
 }
 
-/** Whom the token's issuer may name, and the issuer that an agent is registered with. */
+/**
+ * Whom the token's issuer may name, and the issuer that an agent is registered with.
+ *
+ * INVARIANT: of several issuers that could name an agent, only the one that it is registered with can. Else whoever runs one of them
+ * could make himself the agents of all others.
+ */
 export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken | undefined {
   const { token } = identity
   const listed =
@@ -53,9 +58,15 @@ export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken 
     if (issuer === undefined) continue
     if (listed !== undefined && issuer !== token?.issuer && !listed.includes(issuer))
       return { code: 'chain.issuer', detail: `\`${token?.issuer}\` may not name actors of \`${issuer}\`` }
-    const registered = findAgent(id)?.entity.attrs['issuer']
+    const found = findAgent(id)
+    const registered = found?.entity.attrs['issuer']
     if (registered !== undefined && registered !== issuer)
       return { code: 'chain.issuer', detail: `\`${id}\` of \`${issuer}\` is registered with another issuer` }
+    if (found !== undefined && registered === undefined && isAmbiguous({ id, issuer }, identity, tenant))
+      return {
+        code: 'chain.issuer',
+        detail: `\`${id}\` is registered without \`issuer\`, and several issuers of the tenant could name it`,
+      }
   }
   return undefined
 }
@@ -64,6 +75,30 @@ export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken 
 function namedBy({ agent, delegation, token }: VerifiedIdentity): readonly Actor[] {
   if (agent === undefined || delegation.chain.length > 0) return delegation.chain
   return [{ id: agent.id, issuer: token?.kind === 'api-key' ? undefined : token?.issuer }]
+}
+
+/** Issuers whose tokens name no agent. */
+const NAMES_NOBODY: readonly unknown[] = ['txn-token', 'http-signature']
+
+/**
+ * Whether more than one issuer could name an agent. A trust domain names what lies in it and nothing else, and nobody else speaks for
+ * a workload that proves its own key.
+ */
+function isAmbiguous(
+  { id, issuer }: Actor,
+  { presenter }: VerifiedIdentity,
+  { issuers }: TenantState,
+): boolean {
+  if (issuers.length < 2 || presenter?.workload === id || isWithin(id, issuer)) return false
+  const naming = issuers.filter(
+    ({ profile, issuer: each }) =>
+      !NAMES_NOBODY.includes(profile) && (profile !== 'spiffe' || isWithin(id, each)),
+  )
+  return naming.length > 1
+}
+
+function isWithin(id: string, domain: string | undefined): boolean {
+  return domain?.startsWith('spiffe://') === true && id.startsWith(`${domain}/`)
 }
 
 /** An agent of another tenant takes part only as a federation of both tenants says. */

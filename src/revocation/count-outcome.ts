@@ -4,9 +4,9 @@ import type { VerifiedIdentity } from '#model/identity.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Breakers } from './breakers.ts'
 
-/** Denials that say nothing about the agent: our own troubles, and what is stopped already. */
+/** Denials that say nothing about the agent: our own troubles, what is stopped already, and an issuer that may not name it. */
 const NOT_THE_AGENT =
-  /^(?:state|log|internal|revoked|tenant|gateway|exchange)\.|^policy\.(?:no_release|engine_error|error)$/
+  /^(?:state|log|internal|revoked|tenant|gateway|exchange)\.|^policy\.(?:no_release|engine_error|error)$|^chain\.issuer$/
 
 const AGENT = 'Warder::Agent'
 

@@ -68,7 +68,7 @@ type ListingRow = EntityRow & { readonly last_decision_at: string | null }
 export async function listAgents(
   sql: Sql,
   tenant: TenantId,
-  { dormantDays, ownerless }: AgentFilter,
+  { dormantDays, ownerless, issuerless }: AgentFilter,
   page: Page,
 ): Promise<readonly AgentListing[]> {
   const dormant =
@@ -76,8 +76,12 @@ export async function listAgents(
       ? sql``
       : sql`and (last.decided_at is null or last.decided_at < now() - ${dormantDays} * interval '1 day')`
   const unowned = ownerless === true ? sql`and e.attrs -> 'owner' is null` : sql``
+  const unissued =
+    issuerless === true
+      ? sql`and e.attrs -> 'issuer' is null and e.attrs ->> 'status' is distinct from 'retired'`
+      : sql``
   const after = page.after === undefined ? sql`` : sql`and e.id > ${page.after}`
-  return await readListings(sql, tenant, sql`${after} ${dormant} ${unowned}`, limitOf(page))
+  return await readListings(sql, tenant, sql`${after} ${dormant} ${unowned} ${unissued}`, limitOf(page))
 }
 
 /** One agent of `tenant`. */

@@ -119,7 +119,7 @@ async function mayAdmit(
 
 function entityOf(
   tenant: TenantId,
-  { agent, blueprint, parent, lifetimeSeconds, owner }: Admission,
+  { agent, blueprint, parent, lifetimeSeconds, owner, issuer }: Admission,
   now: EpochMilliseconds,
 ): StoredEntity {
   const end = new Date(now + lifetimeSeconds * 1000).toISOString()
@@ -131,6 +131,7 @@ function entityOf(
       environment: 'any',
       expiresAt: { __extn: { fn: 'datetime', arg: end } },
       ...(owner !== undefined && { owner }),
+      ...(issuer !== undefined && { issuer }),
       ...(parent !== undefined && { spawnedBy: { __entity: { type: 'Warder::Agent', id: parent } } }),
     },
     tags: {},

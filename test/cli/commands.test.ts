@@ -249,6 +249,7 @@ describe('issuers', () => {
     expect(await json('issuer', 'add', file('i.json', issuer), '--tenant', 'acme')).toEqual({
       issuer: 'https://login.example',
       tenant: 'acme',
+      warnings: [],
     })
     await json('issuer', 'add', file('i.json', { ...issuer, audience: ['pdp', 'other'] }), '--tenant', 'acme')
     expect(await json('issuer', 'list', '--tenant', 'acme')).toMatchObject([{ audience: ['pdp', 'other'] }])

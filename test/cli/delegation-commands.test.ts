@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Run, runner, temporaryFolder } from './harness.ts'
 
@@ -79,4 +81,27 @@ test('a federation is proposed by one tenant, accepted by the other, and withdra
   expect(await json('federation', 'list', '--tenant', 'beta')).toMatchObject([{ federation, home: 'acme' }])
   const text = await run(['federation', 'withdraw', federation, '--tenant', 'beta', ...why])
   expect(text.stdout).toBe(`federation ${federation}: agents of beta in acme, withdrawn\n`)
+})
+
+test('a second issuer warns of the agents that then nobody can name, and they are listed', async () => {
+  const jwk = { kty: 'OKP', crv: 'Ed25519', kid: 'k', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo' }
+  const add = async (name: string) => {
+    const path = join(folder.path, 'issuer.json')
+    writeFileSync(path, JSON.stringify({ issuer: name, audience: 'a', jwks: { keys: [jwk] } }))
+    return await json('issuer', 'add', path, '--tenant', 'gamma')
+  }
+  await run(['tenant', 'add', 'gamma'])
+  const at = ['--tenant', 'gamma', ...why]
+  await run(['agent', 'add', 'anybody', ...at])
+  await run(['agent', 'add', 'settled', '--issuer', 'https://one.example', ...at])
+  await run(['agent', 'add', 'gone', ...at])
+  await run(['agent', 'retire', 'gone', ...at])
+  expect(await add('https://one.example')).toMatchObject({ warnings: [] })
+  const { warnings } = await add('https://two.example')
+  expect(warnings).toHaveLength(1)
+  expect(warnings[0]).toContain('`anybody`')
+  expect(warnings[0]).not.toMatch(/settled|gone/)
+  expect(await json('agent', 'list', '--issuerless', '--tenant', 'gamma')).toMatchObject([
+    { agent: 'anybody' },
+  ])
 })

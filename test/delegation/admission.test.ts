@@ -14,6 +14,7 @@ import {
   codeOf,
   FOREIGN,
   federation,
+  ISSUER,
   reference,
   type Scene,
   TOOL,
@@ -56,7 +57,9 @@ test.each<[string, StoredEntity['attrs'], readonly string[]]>([
   ['its parent', { admitParents: ['a'] }, ['child-7', 'a']],
 ])('an unknown agent is registered just in time by %s', async (_, attrs, chain) => {
   const { code, asked } = await ask([blueprint(attrs)], chain)
-  expect(asked).toMatchObject([{ agent: chain[0], blueprint: 'runner', parent: chain[1], ...LIMITS }])
+  expect(asked).toMatchObject([
+    { agent: chain[0], blueprint: 'runner', parent: chain[1], issuer: ISSUER, ...LIMITS },
+  ])
   // As many live already, says the store.
   expect(code).toBe('agent.limit')
 })

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { StoredEntity } from '#model/registry.ts'
 import type { JsonObject } from '#model/value.ts'
 import { NOON } from '../support/world.ts'
 import {
@@ -33,6 +34,10 @@ const at = (milliseconds: number) => ({
   __extn: { fn: 'datetime', arg: new Date(milliseconds).toISOString() },
 })
 const without = (id: string) => AGENTS.filter((each) => each.uid.id !== id)
+const withoutIssuer = (id: string, attrs: StoredEntity['attrs'] = {}): StoredEntity => {
+  const { issuer: _issuer, ...rest } = agent(id, attrs).attrs
+  return { ...agent(id), attrs: rest }
+}
 const GUEST = agent('guest', { tenant: reference('Tenant', FOREIGN) })
 const ALL_STEPS = [
   grant('user:alice', 'a'),
@@ -119,8 +124,32 @@ const CASES: readonly Case[] = [
   {
     name: 'an issuer that the matrix lists may be named',
     act: act('b', { sub: 'a', iss: PARTNER }),
-    scene: { rules: { actorIssuers: { 'https://idp.example': [PARTNER] } } },
+    scene: {
+      agents: [...without('a'), agent('a', { issuer: PARTNER })],
+      rules: { actorIssuers: { 'https://idp.example': [PARTNER] } },
+    },
     code: 'policy.permit',
+  },
+  {
+    name: 'of two issuers that could name an agent none is believed before it is registered with one',
+    act: act('a'),
+    scene: { agents: [...without('a'), withoutIssuer('a')] },
+    code: 'chain.issuer',
+  },
+  {
+    name: 'the same holds for an agent in the middle',
+    act: act('b', 'a'),
+    scene: { agents: [...without('a'), withoutIssuer('a')] },
+    code: 'chain.issuer',
+  },
+  {
+    name: 'and for an agent of another tenant',
+    act: act('guest'),
+    scene: {
+      foreign: [withoutIssuer('guest', { tenant: reference('Tenant', FOREIGN) })],
+      federations: [federation()],
+    },
+    code: 'chain.issuer',
   },
   {
     name: 'an issuer that nobody knows is not read',

@@ -55,7 +55,14 @@ export function agent(
 ): StoredEntity {
   return {
     uid: { type: 'Warder::Agent', id },
-    attrs: { tenant: reference('Tenant', HOME), status: 'active', environment: 'any', ...attrs },
+    attrs: {
+      tenant: reference('Tenant', HOME),
+      status: 'active',
+      environment: 'any',
+      // Two issuers could name it.
+      issuer: ISSUER,
+      ...attrs,
+    },
     tags: {},
     parents: [{ type: 'Warder::Tenant', id: HOME }, ...parents],
   }

@@ -151,6 +151,7 @@ describe('what counts', () => {
     ['internal.fault', 'verified', false],
     ['policy.engine_error', 'verified', false],
     ['policy.no_release', 'verified', false],
+    ['chain.issuer', 'verified', false],
   ] as const)('%s of an agent that is %s: opens the breaker: %s', (code, provenance, expected) => {
     expect(counted(code, provenance)).toBe(expected)
   })

@@ -53,6 +53,10 @@ const query = pageQuery.extend({
     .enum(['true', 'false'])
     .default('false')
     .openapi({ description: 'Only those without an owner.' }),
+  issuerless: z
+    .enum(['true', 'false'])
+    .default('false')
+    .openapi({ description: 'Only those without an issuer that are not retired.' }),
 })
 
 /** Agents: from their registration to their end. Ids may be URLs, so they stand in the query. */
@@ -64,7 +68,7 @@ export function agentRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     responses: { ...PROBLEMS, 200: json(pageOf(agent), 'Agents.') },
   })
   app.openapi(list, async (c) => {
-    const { id, dormant_days: dormantDays, ownerless, ...asked } = c.req.valid('query')
+    const { id, dormant_days: dormantDays, ownerless, issuerless, ...asked } = c.req.valid('query')
     const store = c.get('store')
     if (id !== undefined) {
       const found = await store.findAgent(tenantOf(c), id)
@@ -73,7 +77,7 @@ export function agentRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
         200,
       )
     }
-    const filter = { dormantDays, ownerless: ownerless === 'true' }
+    const filter = { dormantDays, ownerless: ownerless === 'true', issuerless: issuerless === 'true' }
     const { items, next } = await readPage(
       asked,
       (page) => store.listAgents(tenantOf(c), filter, page),

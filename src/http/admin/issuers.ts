@@ -14,6 +14,9 @@ const issuer = z
   .catchall(z.any())
   .openapi('Issuer')
 const changed = z.object({ issuer: z.string(), tenant: z.string() })
+const stored = changed.extend({
+  warnings: z.array(z.string()).openapi({ description: 'What an administrator has to know about it.' }),
+})
 
 /** Issuers: whose access tokens are believed. */
 export function issuerRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
@@ -32,7 +35,7 @@ export function issuerRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     return c.json({ items: items.map((row) => ({ ...row })), next }, 200)
   })
 
-  const put = createRoute({
+  const add = createRoute({
     ...at('PUT /v1/tenants/{tenant}/issuers'),
     summary: 'Add an issuer, or replace the one of the same name',
     request: {
@@ -44,9 +47,9 @@ export function issuerRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
         }),
       ),
     },
-    responses: { ...PROBLEMS, 200: json(changed, 'The issuer is believed.') },
+    responses: { ...PROBLEMS, 200: json(stored, 'The issuer is believed.') },
   })
-  app.openapi(put, async (c) => {
+  app.openapi(add, async (c) => {
     const given = c.req.valid('json')
     const { token } = c.get('call')
     c.get('call').target = given.issuer.slice(0, 200)
@@ -54,7 +57,8 @@ export function issuerRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     if (token.tenants !== null && given['private_network'] === true)
       throw new Problem(403, 'http.forbidden', 'only a token for all tenants may set `private_network`')
     const request = { tenant: tenantOf(c), text: JSON.stringify(given) }
-    return c.json(unwrap(await putIssuer(c.get('store'), request)), 200)
+    const { warnings, ...put } = unwrap(await putIssuer(c.get('store'), request))
+    return c.json({ ...put, warnings: [...warnings] }, 200)
   })
 
   const reload = createRoute({

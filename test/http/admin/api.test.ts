@@ -133,7 +133,7 @@ test('an issuer is put twice with one outcome, listed and removed', async () => 
   }
   for (let i = 0; i < 2; i++) {
     const put = await call('PUT', `${ACME}/issuers`, issuer)
-    expect([put.status, put.json]).toEqual([200, { issuer: issuer.issuer, tenant: 'acme' }])
+    expect([put.status, put.json]).toEqual([200, { issuer: issuer.issuer, tenant: 'acme', warnings: [] }])
   }
   expect((await call('GET', `${ACME}/issuers`)).json.items).toMatchObject([{ issuer: issuer.issuer }])
   const wrong = await call('PUT', `${ACME}/issuers`, { issuer: 'x' })
