@@ -2,7 +2,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import type { StoredEntity } from '#model/registry.ts'
-import type { AuthorizationRequest } from '#model/request.ts'
+import { type AuthorizationRequest, isJsonDialect } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import { defaultMapping } from './default-mapping.ts'
 import { compileMapping, type Mapped, type Mapping } from './mapping.ts'
@@ -65,7 +65,8 @@ function byDefault(call: Call): Result<MappedCall, Stop> {
 
 function byDeclared(call: Call, mapping: Mapping): Result<MappedCall, Stop> {
   const { request, identity, tenant, tool } = call
-  if (readsArguments(mapping) && request.argumentsUnknown === true) return stopped('mcp.body_needed')
+  // INVARIANT: a mapping never falls back on a default because nobody has read the arguments.
+  if (readsArguments(mapping) && areUnread(request)) return stopped('mcp.body_needed')
   if (readsMasked(mapping, tenant, tool))
     return stopped('mapping.failed', 'it reads an argument whose value must not be logged')
   const params = { name: nameOf(tool), arguments: request.arguments ?? {} }
@@ -122,6 +123,11 @@ function compiledOf(entity: StoredEntity | undefined): Result<Mapping, string> |
   const known = compiled.get(entity) ?? compileMapping(json)
   compiled.set(entity, known)
   return known
+}
+
+/** Of a call through headers nobody has read the body, unless it was a message of a protocol. */
+function areUnread({ argumentsUnknown, arguments: given, dialect }: AuthorizationRequest): boolean {
+  return argumentsUnknown === true || (given === undefined && !isJsonDialect(dialect))
 }
 
 function readsArguments({ reads }: Mapping): boolean {

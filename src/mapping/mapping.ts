@@ -50,7 +50,7 @@ const ABOUT_PARTIES: ReadonlySet<string> = new Set([
  * `evaluation`. Everything that is not understood is refused: another envelope, another member, attributes of the subject or
  * the resource (the registry says these).
  *
- * INVARIANT: what is about who asks never reads the parameters of the call: they are the agent's own words.
+ * INVARIANT: what is about who asks, and the kind of the resource, never reads the parameters of the call: they are the agent's own words.
  *
  * @see AuthZEN COAZ-MCP Draft 1, sections "Mapping Envelopes" and "Declared Mappings"
  */
@@ -88,14 +88,15 @@ function objectionToFields(evaluation: JsonObject): string | undefined {
     : '`evaluation.context` must be an object'
 }
 
-/** The subject, and whatever is called like a party elsewhere, at any depth. */
+/** The subject, whatever is called like a party elsewhere, at any depth, and the type of the resource. */
 function objectionToParties(template: Template): string | undefined {
   const members = template.kind === 'object' ? template.members : []
   const wrong = members
-    .flatMap(([name, member]) => (name === 'resource' ? [] : namedParties(name, name, member)))
+    .flatMap(([name, member]) => namedParties(name, name, member))
     .find(([, member]) => readsOfAll(expressionsIn(member)).params)
   return (
-    wrong && `\`evaluation.${wrong[0]}\` is about who asks and can't be read from \`params\`; use \`token\``
+    wrong &&
+    `\`evaluation.${wrong[0]}\` says who asks or what kind of thing is meant, and can't be read from \`params\``
   )
 }
 
@@ -104,7 +105,7 @@ function namedParties(
   name: string,
   template: Template,
 ): readonly (readonly [string, Template])[] {
-  if (ABOUT_PARTIES.has(name)) return [[path, template]]
+  if (ABOUT_PARTIES.has(name) || path === 'resource.type') return [[path, template]]
   if (template.kind === 'list') return template.items.flatMap((item) => namedParties(path, '', item))
   if (template.kind !== 'object') return []
   return template.members.flatMap(([member, value]) => namedParties(`${path}.${member}`, member, value))

@@ -27,6 +27,12 @@ const MAPPING = {
     context: { agent: '$token.?client_id', case: "$params.arguments.?case.orValue('none')" },
   },
 }
+const FALLING_BACK = {
+  evaluation: {
+    action: { name: 'tools/call' },
+    resource: { type: 'resource', id: "$params.arguments.?id.orValue('customer/c-eu')" },
+  },
+}
 const ENTITIES = [
   entity('Agent', 'agent-1', { tenant, status: 'active', environment: 'any' }),
   entity('Server', 'crm', { protocol: 'mcp', endpoint: '/crm' }),
@@ -87,6 +93,7 @@ action initialize appliesTo { principal: [identity], resource: [mcp_server], con
 let key: SigningKey
 let warder: World
 let own: World
+let asserting: World
 beforeAll(async () => {
   key = await makeKey('ES256', 'k1')
   const issuers = [issuer([key])]
@@ -94,6 +101,14 @@ beforeAll(async () => {
     policies: [{ name: 'crm.cedarschema', text: WARDER.schema }, policyFile(WARDER.policies)],
     entities: [...ENTITIES, ...CUSTOMERS],
     issuers,
+  })
+  asserting = await createWorld('acme', {
+    policies: [{ name: 'crm.cedarschema', text: WARDER.schema }, policyFile(WARDER.policies)],
+    entities: [
+      ...ENTITIES.filter(({ uid }) => uid.id !== 'crm/get_customer'),
+      entity('Tool', 'crm/get_customer', { ...TOOL, mapping: FALLING_BACK }),
+    ],
+    gateway: { asserts: new Set(['identity']) },
   })
   const lower = { ...MAPPING.evaluation, resource: { type: 'customer', id: '$params.arguments.id' } }
   own = await createWorld('acme', {
@@ -199,12 +214,12 @@ describe('what can not be mapped denies', () => {
     expect(JSON.stringify(warder.rows.at(-1)?.facts)).not.toContain('"mapped"')
   })
 
-  test('headers alone do not say the arguments', async () => {
-    const asked = {
-      ...nativeRequest({ agent: 'agent-1', user: 'alice', tool: 'crm/get_customer', arguments: {} }),
-      argumentsUnknown: true as const,
-    }
-    const { reasons } = await warder.decider.decide(asked, warder.gateway)
+  test.each<[string, object]>([
+    ['only headers named the tool', { argumentsUnknown: true }],
+    ['the body of an HTTP call was not read', { dialect: 'envoy-http', arguments: undefined }],
+  ])('arguments that nobody has read, because %s', async (_why, more) => {
+    const plain = nativeRequest({ agent: 'agent-1', user: 'alice', tool: 'crm/get_customer', arguments: {} })
+    const { reasons } = await asserting.decider.decide({ ...plain, ...more }, asserting.gateway)
     expect(reasons[0]?.code).toBe('mcp.body_needed')
   })
 })

@@ -143,11 +143,12 @@ describe('who asks is never read from the parameters of the call', () => {
       'the tenant among action properties',
       { action: { name: 'x', properties: { tenant: '$params.arguments.t' } } },
     ],
+    ['the type of the resource', { resource: { type: '$params.arguments.type', id: 'x' } }],
     ['all parameters', { context: { client_id: '$params' } }],
   ])('%s', (_what, more) => {
     expect(compileMapping(evaluation(more))).toMatchObject({
       ok: false,
-      failure: expect.stringContaining('about who asks'),
+      failure: expect.stringContaining('says who asks'),
     })
   })
 })

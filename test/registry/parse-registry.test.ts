@@ -313,7 +313,7 @@ describe('the mapping of a tool or server', () => {
     [
       'the subject from arguments',
       { id: 't', mapping: { evaluation: { ...evaluation, subject: { id: '$params.arguments.user' } } } },
-      'tools[0].mapping: `evaluation.subject` is about who asks',
+      'tools[0].mapping: `evaluation.subject` says who asks',
     ],
     [
       'a sensitive argument',
