@@ -7,7 +7,8 @@ import type { LogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
 import type { FaultLines } from '#fault-lines.ts'
 import type { DecisionStep, Metrics } from '#http/metrics.ts'
-import { createTokenFamilies, type ReusedSession } from '#identity/families.ts'
+import { createClientDocuments } from '#identity/client-documents.ts'
+import type { TokenFamilies } from '#identity/families.ts'
 import { createIntrospect } from '#identity/introspect.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets, type KeySets } from '#identity/key-sets.ts'
@@ -42,8 +43,8 @@ export interface Surroundings {
   readonly writer: LogWriter
   readonly proofs: Pick<ProofStore, 'reserve' | 'nonceSecret'>
   readonly breakers: Breakers
-  /** Told when an older token of a rotated family is used again. Undefined: nobody is. */
-  readonly reused?: (session: ReusedSession) => void
+  /** Undefined: an older token of a session is as good as a newer one. */
+  readonly families?: TokenFamilies
   /** Registers agents just in time. */
   readonly admit: Admit
   /** Undefined: gateways exchange tokens themselves. */
@@ -77,7 +78,7 @@ export async function wireDecider(
     writer,
     proofs,
     breakers,
-    reused,
+    families,
     admit,
     exchanger,
     metrics,
@@ -101,6 +102,12 @@ export async function wireDecider(
     clock: systemClock,
     onFault: (about, fault) => faults.report({ message: 'a status list could not be fetched', about, fault }),
   })
+  const documents = createClientDocuments({
+    send: sendOutbound,
+    clock: systemClock,
+    onFault: (about, fault) =>
+      faults.report({ message: 'the metadata document of a client can not be used', about, fault }),
+  })
   const refreshing = setInterval(() => void statuses.refresh(), STATUS_MILLISECONDS).unref()
   const proofStep = createProofStep({
     replay: proofs,
@@ -116,19 +123,19 @@ export async function wireDecider(
     onFault: (about, fault) =>
       faults.report({ message: 'an issuer could not be asked about a token', about, fault }),
   })
-  const families = createTokenFamilies((session) => reused?.(session))
   const step = observeStep(metrics, telemetry)
   const decider = createDecider({
     clock: systemClock,
     state,
     freshnessMillisecondsMax: config.freshnessSeconds * 1000,
     verify: timedAsync(
-      createVerify({ keys, cache: tokens, proofs: proofStep, introspect, families }),
+      createVerify({ keys, cache: tokens, proofs: proofStep, introspect, ...(families && { families }) }),
       step('identity'),
     ),
     judgePolicy: timed(createJudgePolicy(evaluate), step('policy')),
     breakers,
     statuses,
+    documents,
     admit,
     ...(exchanger !== undefined && { exchanger }),
     mask: createMask(await installationSecret(config.dataDirectory)),
@@ -149,6 +156,7 @@ export async function wireDecider(
     close: () => {
       clearInterval(refreshing)
       statuses.close()
+      documents.close()
       keys.close()
       policy.close()
     },

@@ -37,12 +37,13 @@ export async function wireState(
     metrics.stateFault()
     faults.report({ message: 'the state could not be refreshed', fault: faultText(error) })
   }
-  const listenHere = (ask: () => void) => {
+  const listen = (ask: () => void) => {
     const tell = (): void => {
       onChange()
       ask()
     }
-    return listenForChanges(db, tell, onFault)
+    const told = share.role === 'front' ? share.listen?.(tell) : undefined
+    return told ?? listenForChanges(db, tell, onFault)
   }
   const feed = await openStateFeed(db, {
     seen,
@@ -52,7 +53,7 @@ export async function wireState(
     clock: systemClock,
     pollMilliseconds: config.pollMilliseconds,
     watch: events,
-    listen: share.role === 'front' ? share.listen : listenHere,
+    listen,
     onFault,
   })
   opened.push(() => feed.close())

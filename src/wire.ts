@@ -24,6 +24,7 @@ import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
 import { type WiredDecider, wireDecider } from '#wire-decider.ts'
 import { wireExchange } from '#wire-exchange.ts'
+import { type SharedFamilies, wireFamilies } from '#wire-families.ts'
 import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
 import { wireRevocation } from '#wire-revocation.ts'
 import { wireSignals } from '#wire-signals.ts'
@@ -104,12 +105,17 @@ async function open(
       : undefined
 
   let fronts: Fronts | undefined
-  const onChange = (): void => fronts?.changed()
+  let families: SharedFamilies | undefined
+  const onChange = (): void => {
+    fronts?.changed()
+    families?.ask()
+  }
   const exchange = await wireExchange(config, db, faults)
   opened.push(() => exchange.close())
   const watching = { db, metrics, faults, events: exchange.watched(events), share, onChange }
   const feed = await wireState(config, watching, opened)
   exchange.endTokens(feed.state)
+  families = await wireFamilies(feed, { db, faults, reused }, opened)
   if (share.role !== 'front') keep(db, logger, faults, opened)
   const log = await openLog(config, { db, metrics, faults })
   opened.push(async () => {
@@ -117,9 +123,8 @@ async function open(
     if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
   })
   const proofs = await openProofs(db, faults, opened)
-  const admit = createAdmit(db, feed.state)
-  const guarding = { proofs, breakers, reused, admit, exchanger: exchange.exchanger }
-  const around = { ...feed, ...guarding, writer: log.writer, metrics, faults, telemetry }
+  const guarding = { proofs, breakers, admit: createAdmit(db, feed.state), exchanger: exchange.exchanger }
+  const around = { ...feed, ...guarding, families, writer: log.writer, metrics, faults, telemetry }
   const { decider, engine, caches, keys, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
   const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet, signals }

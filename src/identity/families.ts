@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
 import type { VerifiedToken } from '#model/identity.ts'
 import type { TenantId } from '#model/ids.ts'
@@ -9,47 +10,72 @@ export interface ReusedSession {
   readonly session: string
 }
 
+/** The newest token of a family that a server has seen. It names nobody. */
+export interface NewestToken {
+  /** SHA-256 (hex) of tenant, issuer, session, subject and client. */
+  readonly family: string
+  readonly issuedAt: EpochSeconds
+  readonly seenAt: EpochMilliseconds
+  /** From then on no older token of the family can be good anyway. */
+  readonly expiresAt: EpochMilliseconds
+}
+
 /** Remembers the newest token of each session of issuers that rotate. */
 export interface TokenFamilies {
   /**
-   * Whether `token` is the newest of its family (session, subject and client) that this process has seen; later ones
-   * take its place. A token without session or date of issue has no family.
+   * Whether `token` is the newest of its family (session, subject and client) that is known here; later ones take its place.
+   * A token without session or date of issue has no family.
    */
   isNewest(tenant: TenantId, token: VerifiedToken, client: string, now: EpochMilliseconds): boolean
+  /** Takes over what another server has seen; what is known here and newer stays. */
+  learn(newest: NewestToken): void
 }
 
-interface Newest {
-  readonly issuedAt: EpochSeconds
-  readonly seenAt: EpochMilliseconds
+/** Who is told what is found here. */
+export interface FamilyWatch {
+  /** Told each time that an older token is used after the overlap of 60 seconds. */
+  readonly onReuse: (reused: ReusedSession) => void
+  /** Told of each token that takes the place of another, or begins a family. Default: nobody. */
+  readonly onNewest?: (newest: NewestToken) => void
 }
 
 const FAMILIES_MAX = 100_000
 /** Requests that were under way with the token before are no sign of theft. */
 const OVERLAP_MILLISECONDS = 60_000
+/** No issuer may let a token live longer than a day, nor tolerate more than 5 minutes. */
+const LIFETIME_SECONDS_MAX = 86_400 + 300
 
-/**
- * Families in memory, oldest out first: no decision waits for another server. What goes to the others is the sign of theft.
- *
- * @param onReuse told each time that an older token is used after the overlap of 60 seconds
- */
-export function createTokenFamilies(onReuse: (reused: ReusedSession) => void): TokenFamilies {
-  const families = new Map<string, Newest>()
+/** Families in memory, oldest out first: no decision waits for another server. */
+export function createTokenFamilies({ onReuse, onNewest }: FamilyWatch): TokenFamilies {
+  const families = new Map<string, NewestToken>()
+  const put = (newest: NewestToken): void => {
+    const oldest = families.keys().next().value
+    if (families.size >= FAMILIES_MAX && oldest !== undefined) families.delete(oldest)
+    families.delete(newest.family)
+    families.set(newest.family, newest)
+  }
   return {
     isNewest(tenant, token, client, now) {
-      const { issuer, session, subject, issuedAt } = token
-      if (session === undefined || session === '' || issuedAt === undefined) return true
-      const slot = JSON.stringify([tenant, issuer, session, subject, client])
-      const newest = families.get(slot)
+      const { issuer, session, subject } = token
+      if (session === undefined || session === '' || token.issuedAt === undefined) return true
+      const issuedAt = Math.floor(token.issuedAt) as EpochSeconds
+      const family = hash('sha256', JSON.stringify([tenant, issuer, session, subject, client]), 'hex')
+      const newest = families.get(family)
       if (newest !== undefined && issuedAt < newest.issuedAt) {
         if (now - newest.seenAt > OVERLAP_MILLISECONDS) onReuse({ tenant, issuer, session })
         return false
       }
       if (newest?.issuedAt === issuedAt) return true
-      const oldest = families.keys().next().value
-      if (families.size >= FAMILIES_MAX && oldest !== undefined) families.delete(oldest)
-      families.delete(slot)
-      families.set(slot, { issuedAt, seenAt: now })
+      const expiresAt = ((issuedAt + LIFETIME_SECONDS_MAX) * 1000) as EpochMilliseconds
+      const found = { family, issuedAt, seenAt: now, expiresAt }
+      put(found)
+      onNewest?.(found)
       return true
+    },
+    learn(newest) {
+      // INVARIANT: a family only moves forward, in whatever order servers hear of each other.
+      const known = families.get(newest.family)
+      if (known === undefined || known.issuedAt < newest.issuedAt) put(newest)
     },
   }
 }

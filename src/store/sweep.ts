@@ -5,6 +5,7 @@ import type { Database } from './database.ts'
 import { removeEntities } from './entities.ts'
 import { removeOverTokens } from './exchanged-tokens.ts'
 import { ATTEMPTS_MAX } from './outbox.ts'
+import { removeOverFamilies } from './token-families.ts'
 
 /** How many rows of each kind a sweep removed. */
 export interface Swept {
@@ -15,6 +16,8 @@ export interface Swept {
   readonly agents: number
   /** Exchanged tokens that were over. */
   readonly tokens: number
+  /** Token families in which no token can be good any more. */
+  readonly families: number
 }
 
 const SYSTEM = { actor: 'system', role: 'owner', route: 'warder serve' }
@@ -28,7 +31,7 @@ const AGENT_DAYS = 30
 /**
  * Removes what only grows and decides nothing any more: events that receivers have, or that were given up, for 7 days; received
  * events after 90 (an older one lifts nothing, see signals/effects.ts); revocations that ended by themselves 90 days ago,
- * which the audit keeps; agents that were registered just in time and expired 30 days ago; and exchanged tokens that are over.
+ * which the audit keeps; agents that were registered just in time and expired 30 days ago; exchanged tokens that are over; and families of such tokens.
  *
  * @param signal ends it after the batch that is under way
  */
@@ -65,7 +68,8 @@ export async function sweep(db: Database, signal?: AbortSignal): Promise<Swept> 
   })
   const agents = await inBatches(() => removeExpiredAgents(db))
   const tokens = await inBatches(() => removeOverTokens(db, BATCH))
-  return { deliveries, events, revocations, agents, tokens }
+  const families = await inBatches(() => removeOverFamilies(db, systemClock(), BATCH))
+  return { deliveries, events, revocations, agents, tokens, families }
 }
 
 /**

@@ -1,5 +1,10 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { createTokenFamilies, type ReusedSession } from '#identity/families.ts'
+import {
+  createTokenFamilies,
+  type NewestToken,
+  type ReusedSession,
+  type TokenFamilies,
+} from '#identity/families.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { createVerify, type Verify } from '#identity/verify.ts'
@@ -22,6 +27,8 @@ import {
 const keys = createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault: () => undefined })
 let key: SigningKey
 let reused: ReusedSession[]
+let newest: NewestToken[]
+let families: TokenFamilies
 let verify: Verify
 
 beforeAll(async () => {
@@ -29,7 +36,12 @@ beforeAll(async () => {
 })
 beforeEach(() => {
   reused = []
-  verify = createVerify({ keys, families: createTokenFamilies((session) => reused.push(session)) })
+  newest = []
+  families = createTokenFamilies({
+    onReuse: (session) => reused.push(session),
+    onNewest: (found) => newest.push(found),
+  })
+  verify = createVerify({ keys, families })
 })
 
 const token = (age: number, more: object = {}) =>
@@ -81,4 +93,46 @@ test('a forged newer token takes nobody’s place', async () => {
   const old = await token(100)
   await ask(await sign(foreign, claims({ sid: 's1', iat: NOW_SECONDS })))
   expect(await ask(old)).toMatchObject({ ok: true })
+})
+
+test('what takes the place of another is told once, without a name in it', async () => {
+  const [old, fresh] = await Promise.all([token(100), token(50)])
+  for (const text of [old, old, fresh, fresh, old]) await ask(text)
+  expect(newest.map(({ issuedAt }) => NOW_SECONDS - issuedAt)).toEqual([100, 50])
+  expect(new Set(newest.map(({ family }) => family)).size).toBe(1)
+  expect(newest[0]?.family).toMatch(/^[0-9a-f]{64}$/)
+  expect(newest[0]?.expiresAt).toBe((NOW_SECONDS - 100 + 86_700) * 1000)
+})
+
+test('what another server has seen counts as if it had been seen here', async () => {
+  const [old, fresh] = await Promise.all([token(100), token(50)])
+  await ask(fresh)
+  const [seen] = newest
+  expect(seen).toBeDefined()
+  const there = createTokenFamilies({ onReuse: (session) => reused.push(session) })
+  const elsewhere = createVerify({ keys, families: there })
+  const askThere = async (text: string, later = 0) => {
+    const now = ((NOW_SECONDS + later) * 1000) as never
+    return await elsewhere(
+      request({ ...bearer(text), now }),
+      gateway(),
+      tenantWith([issuer([key], { rotation: true })]),
+    )
+  }
+  expect(await askThere(old)).toMatchObject({ ok: true })
+  if (seen !== undefined) there.learn(seen)
+  expect(await askThere(old)).toMatchObject(superseded)
+  expect(await askThere(fresh)).toMatchObject({ ok: true })
+  expect(reused).toEqual([])
+  expect(await askThere(old, 61)).toMatchObject(superseded)
+  expect(reused).toEqual([{ tenant: 'acme', issuer: ISSUER, session: 's1' }])
+})
+
+test('a family never moves back, in whatever order servers hear of each other', async () => {
+  const [old, fresh] = await Promise.all([token(100), token(50)])
+  await ask(old)
+  await ask(fresh)
+  const [first] = newest
+  if (first !== undefined) families.learn(first)
+  expect(await ask(old)).toMatchObject(superseded)
 })

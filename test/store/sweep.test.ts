@@ -10,7 +10,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
 
 const ACTOR = { actor: 'cli:test', role: 'owner', route: 'test' }
-const NOTHING = { deliveries: 0, events: 0, revocations: 0, agents: 0, tokens: 0 }
+const NOTHING = { deliveries: 0, events: 0, revocations: 0, agents: 0, tokens: 0, families: 0 }
 
 let db: TestDatabase
 let tenant: TenantId
@@ -102,6 +102,19 @@ test('an agent that expired 30 days ago leaves the registry; its id is never adm
   const left = await store.listEntities(tenant, 'Warder::Agent', { limit: 10 })
   expect(left.map(({ uid }) => uid.id)).toEqual(['child', 'lately', 'parent', 'renewed'])
   expect(await admit('old', 0)).toBe('used')
+})
+
+test('token families go when no token in them can be good any more', async () => {
+  const item = (family: string, expiresAt: number) => ({
+    family,
+    issued_at: 1,
+    seen_at: 1,
+    expires_at: expiresAt,
+  })
+  const items = [item('aa', Date.now() - 1), item('bb', Date.now() + 3_600_000)]
+  await db.sql`select remember_families(${JSON.stringify(items)}::text)`
+  expect(await sweep(db)).toEqual({ ...NOTHING, families: 1 })
+  expect(await db.sql`select encode(family, 'hex') as family from token_families`).toEqual([{ family: 'bb' }])
 })
 
 test('a sweep that is ended removes nothing more', async () => {
