@@ -9,7 +9,7 @@ import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { applyEntities } from '#registry/snapshot.ts'
 import { nativeRequest } from './support/ask.ts'
-import { createWorld, NOON, policyFile, type World } from './support/world.ts'
+import { createWorld, NOON, policyFile, stateOf, type World } from './support/world.ts'
 
 const BOT: StoredEntity = {
   uid: { type: 'Warder::Agent', id: 'bot' },
@@ -31,13 +31,7 @@ async function decideDuring(world: World, change: (before: TenantState) => Tenan
   }
   const decider = createDecider({
     clock: () => NOON,
-    state: {
-      tenant: () => tenant,
-      gatewayByKeyHash: () => undefined,
-      refreshedAt: NOON,
-      ageMilliseconds: () => 0,
-      rolledBack: () => undefined,
-    },
+    state: stateOf(() => tenant),
     freshnessMillisecondsMax: 10_000,
     verify: async () => {
       tenant = change(tenant)

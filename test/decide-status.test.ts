@@ -8,7 +8,7 @@ import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { nativeRequest } from './support/ask.ts'
-import { createWorld, NOON, policyFile } from './support/world.ts'
+import { createWorld, NOON, policyFile, stateOf } from './support/world.ts'
 
 const BOT = {
   uid: { type: 'Warder::Agent', id: 'bot' },
@@ -52,13 +52,7 @@ async function decideWith(said: TokenStatus | undefined, kind: string) {
   }
   const decider = createDecider({
     clock: () => NOON,
-    state: {
-      tenant: () => tenant,
-      gatewayByKeyHash: () => undefined,
-      refreshedAt: NOON,
-      ageMilliseconds: () => 0,
-      rolledBack: () => undefined,
-    },
+    state: stateOf(() => tenant),
     freshnessMillisecondsMax: 10_000,
     verify: async () => ({ ok: true, value: identity }),
     ...(said !== undefined && { statuses: { statusOf: () => said } }),

@@ -11,7 +11,7 @@ import { createJudgePolicy } from '#policy/judge.ts'
 import { dependenciesOf } from '#revocation/dependencies.ts'
 import { proofsWith, verifier } from './support/proofs.ts'
 import { issuer, makeKey, named, request, type SigningKey } from './support/tokens.ts'
-import { createWorld, NOON, policyFile } from './support/world.ts'
+import { createWorld, NOON, policyFile, stateOf } from './support/world.ts'
 
 const SECOND = NOON / 1000
 const BOT = {
@@ -40,13 +40,7 @@ async function decideWithin(tctx: Json, { tool = 'bank/pay', amount = 5 } = {}) 
   const rows: LogEntry[] = []
   const decider = createDecider({
     clock: () => NOON,
-    state: {
-      tenant: () => tenant,
-      gatewayByKeyHash: () => undefined,
-      refreshedAt: NOON,
-      ageMilliseconds: () => 0,
-      rolledBack: () => undefined,
-    },
+    state: stateOf(() => tenant),
     freshnessMillisecondsMax: 10_000,
     verify: verifier(),
     judgePolicy: createJudgePolicy(createEvaluate(createEngine())),

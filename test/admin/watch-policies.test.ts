@@ -10,7 +10,7 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'warder-watch-'))
 const tenant = 'demo' as TenantId
-const PATIENCE = { timeout: 20_000, interval: 50 }
+const PATIENCE = { timeout: 60_000, interval: 50 }
 const policy = (id: string) =>
   `@id("${id}")\npermit (principal == user::"ann", action == Action::"read", resource);\n`
 let db: TestDatabase

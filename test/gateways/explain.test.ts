@@ -2,24 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { explain, readOperatorQuestion } from '#gateways/explain.ts'
 import { operatorExplanation } from '#gateways/operator-explanation.ts'
 import type { WireRequest } from '#gateways/wire.ts'
-import type { StoredEntity } from '#model/registry.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
-import type { JsonObject } from '#model/value.ts'
 import type { Counted } from '#revocation/breakers.ts'
+import { entity } from '../support/entity.ts'
 import { createWorld, NOON, policyFile } from '../support/world.ts'
 
 const tenant = { __entity: { type: 'Warder::Tenant', id: 'acme' } }
-const entity = (
-  type: string,
-  id: string,
-  attrs: JsonObject,
-  groups: readonly string[] = [],
-): StoredEntity => ({
-  uid: { type: `Warder::${type}`, id },
-  attrs,
-  tags: {},
-  parents: groups.map((group) => ({ type: 'Warder::Action', id: group })),
-})
 const TOOLS = ['pay', 'erase', 'lend', 'give', 'read']
 const ENTITIES = [
   entity('Agent', 'bot', { tenant, status: 'active', environment: 'any' }),

@@ -1,22 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { mcpFilter } from '#gateways/mcp-filter.ts'
 import type { WireRequest } from '#gateways/wire.ts'
-import type { StoredEntity } from '#model/registry.ts'
-import type { JsonObject } from '#model/value.ts'
+import { entity } from '../support/entity.ts'
 import { createWorld, NOON, policyFile } from '../support/world.ts'
 
 const tenant = { __entity: { type: 'Warder::Tenant', id: 'acme' } }
-const entity = (
-  type: string,
-  id: string,
-  attrs: JsonObject,
-  groups: readonly string[] = [],
-): StoredEntity => ({
-  uid: { type: `Warder::${type}`, id },
-  attrs,
-  tags: {},
-  parents: groups.map((group) => ({ type: 'Warder::Action', id: group })),
-})
 const ENTITIES = [
   entity('Agent', 'bot', { tenant, status: 'active', environment: 'any' }),
   entity('Agent', 'gone', { tenant, status: 'suspended', environment: 'any' }),

@@ -4,8 +4,8 @@ import { beforeAll, expect, test } from 'vitest'
 import { createProofStep } from '#identity/proof/proof-step.ts'
 import { createMemoryReplayStore } from '#identity/proof/replay.ts'
 import type { Issuer } from '#model/issuer.ts'
-import type { StoredEntity } from '#model/registry.ts'
 import type { Proofs } from '#model/request.ts'
+import { entity } from '../support/entity.ts'
 import { callWith, dpopProof, HTU, type ProofKey, proofKey, SETTINGS } from '../support/proofs.ts'
 import { claims, issuer, makeKey, type SigningKey, sign } from '../support/tokens.ts'
 import { createWorld, NOON, policyFile, type World } from '../support/world.ts'
@@ -14,24 +14,16 @@ const NOW = NOON / 1000
 const MAX_AGE = 300
 const WORKLOAD = 'spiffe://acme.example/agents/1'
 const DIGEST = Buffer.alloc(32, 7)
-const AGENTS: readonly StoredEntity[] = ['agent-1', WORKLOAD].map((id) => ({
-  uid: { type: 'Warder::Agent', id },
-  attrs: { status: 'active', environment: 'any' },
-  tags: {},
-  parents: [],
-}))
-const TOOL: StoredEntity = {
-  uid: { type: 'Warder::Tool', id: 'crm/read' },
-  attrs: { riskTier: 'low', sideEffect: 'read', touches: [], environment: 'any' },
-  tags: {},
-  parents: [],
-}
-const READ: StoredEntity = {
-  uid: { type: 'Warder::Action', id: 'crm/read' },
-  attrs: {},
-  tags: {},
-  parents: [{ type: 'Warder::Action', id: 'readTools' }],
-}
+const AGENTS = ['agent-1', WORKLOAD].map((id) =>
+  entity('Agent', id, { status: 'active', environment: 'any' }),
+)
+const TOOL = entity('Tool', 'crm/read', {
+  riskTier: 'low',
+  sideEffect: 'read',
+  touches: [],
+  environment: 'any',
+})
+const READ = entity('Action', 'crm/read', {}, ['readTools'])
 const POLICIES = `
   @id("all") @obligation("{\\"type\\":\\"max_age\\",\\"seconds\\":${MAX_AGE}}")
   permit (principal, action in Warder::Action::"callTool", resource);

@@ -1,30 +1,20 @@
 import { beforeAll, expect, test } from 'vitest'
 import { statusAnswer } from '#gateways/status-answer.ts'
-import type { StoredEntity } from '#model/registry.ts'
 import type { JsonObject } from '#model/value.ts'
+import { entity } from '../support/entity.ts'
 import { bearer, claims, issuer, makeKey, named, request, type SigningKey, sign } from '../support/tokens.ts'
 import { createWorld, NOON, policyFile, type World } from '../support/world.ts'
 
 let key: SigningKey
 let world: World
-const BOT: StoredEntity = {
-  uid: { type: 'Warder::Agent', id: 'agent-1' },
-  attrs: { status: 'active', environment: 'any' },
-  tags: {},
-  parents: [],
-}
-const TOOL: StoredEntity = {
-  uid: { type: 'Warder::Tool', id: 'crm/read' },
-  attrs: { riskTier: 'low', sideEffect: 'read', touches: [], environment: 'any' },
-  tags: {},
-  parents: [],
-}
-const READ: StoredEntity = {
-  uid: { type: 'Warder::Action', id: 'crm/read' },
-  attrs: {},
-  tags: {},
-  parents: [{ type: 'Warder::Action', id: 'readTools' }],
-}
+const BOT = entity('Agent', 'agent-1', { status: 'active', environment: 'any' })
+const TOOL = entity('Tool', 'crm/read', {
+  riskTier: 'low',
+  sideEffect: 'read',
+  touches: [],
+  environment: 'any',
+})
+const READ = entity('Action', 'crm/read', {}, ['readTools'])
 
 beforeAll(async () => {
   key = await makeKey('ES256', 'k')

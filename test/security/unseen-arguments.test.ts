@@ -2,8 +2,7 @@ import { expect, test } from 'vitest'
 import { envoyHttp } from '#gateways/envoy-http.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
 import type { GatewayDialect } from '#gateways/wire.ts'
-import type { StoredEntity } from '#model/registry.ts'
-import type { JsonObject } from '#model/value.ts'
+import { entity } from '../support/entity.ts'
 import { createWorld, NOON, policyFile, type World } from '../support/world.ts'
 
 const SCHEMA = `namespace Warder {
@@ -14,17 +13,6 @@ const SCHEMA = `namespace Warder {
   };
 }`
 const TENANT = { __entity: { type: 'Warder::Tenant', id: 'acme' } }
-const entity = (
-  type: string,
-  id: string,
-  attrs: JsonObject,
-  groups: readonly string[] = [],
-): StoredEntity => ({
-  uid: { type: `Warder::${type}`, id },
-  attrs,
-  tags: {},
-  parents: groups.map((group) => ({ type: 'Warder::Action', id: group })),
-})
 const ENTITIES = [
   entity('Agent', 'bot', { tenant: TENANT, status: 'active', environment: 'any' }),
   entity('Tool', 'bank/pay', {

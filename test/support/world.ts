@@ -103,7 +103,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
   const rows: LogEntry[] = []
   const decider = createDecider({
     clock: () => NOON,
-    state: stateOf(tenant, input.others),
+    state: stateOf((asked) => [tenant, ...(input.others ?? [])].find((each) => each.id === asked)),
     freshnessMillisecondsMax: 10_000,
     verify:
       input.faulty === true
@@ -125,7 +125,8 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
       queueMax: 10_000,
       writer: 'test',
       onFault: () => {},
-      waitMilliseconds: 200,
+      // Nothing but a log that a test replaces keeps anybody waiting.
+      waitMilliseconds: input.append === undefined ? 60_000 : 200,
     }),
     onFault: () => {},
     ...(input.admit !== undefined && { admit: input.admit }),
@@ -172,9 +173,10 @@ async function noFetch(): Promise<never> {
   throw new Error('no test of a world fetches keys')
 }
 
-function stateOf(tenant: TenantState, others: readonly TenantState[] = []): State {
+/** A state that is fresh and knows no gateway, with the tenants that `find` gives. */
+export function stateOf(find: State['tenant']): State {
   return {
-    tenant: (id) => [tenant, ...others].find((each) => each.id === id),
+    tenant: find,
     gatewayByKeyHash: () => undefined,
     refreshedAt: NOON,
     ageMilliseconds: () => 0,
