@@ -177,7 +177,23 @@ function tlsNginx(nginx: string): StartGateway {
 }
 
 /** The shipped Envoy configuration behind TLS, writing its own X-Forwarded-Client-Cert. */
-function tlsEnvoy(envoy: string): StartGateway {
+function tlsEnvoyWithHeader(envoy: string): StartGateway {
+  return tlsEnvoy(envoy, ENVOY, [
+    [
+      'use_remote_address: true',
+      `use_remote_address: true
+                forward_client_cert_details: SANITIZE_SET
+                set_current_client_cert_details: { cert: true, uri: true, subject: true }`,
+    ],
+  ])
+}
+
+/** A shipped Envoy configuration behind TLS. */
+function tlsEnvoy(
+  envoy: string,
+  shipped: string,
+  more: readonly (readonly [string, string])[] = [],
+): StartGateway {
   return async (place) => {
     const folder = gatewayFolder()
     const [port = 0] = await freePorts(1)
@@ -190,18 +206,13 @@ function tlsEnvoy(envoy: string): StartGateway {
       },
     }
     const socket = JSON.stringify({ name: 'envoy.transport_sockets.tls', typed_config: tls })
-    const config = adapt(ENVOY, [
+    const config = adapt(shipped, [
       ['GATEWAY_KEY', place.key],
       ['port_value: 9191', `port_value: ${place.extAuthzPort}`],
       ['port_value: 8000', `port_value: ${place.upstreamPort}`],
       ['port_value: 8080', `port_value: ${port}`],
       ['        - filters:\n', `        - transport_socket: ${socket}\n          filters:\n`],
-      [
-        'use_remote_address: true',
-        `use_remote_address: true
-                forward_client_cert_details: SANITIZE_SET
-                set_current_client_cert_details: { cert: true, uri: true, subject: true }`,
-      ],
+      ...more,
     ])
     const file = join(folder, 'envoy.yaml')
     writeFileSync(file, config)
@@ -224,7 +235,8 @@ async function startTls(command: string, args: readonly string[], port: number) 
 
 describe.each([
   ['nginx', 'nginx', () => tlsNginx(inject('nginx'))],
-  ['Envoy', 'xfcc', () => tlsEnvoy(inject('envoy'))],
+  ['Envoy', 'xfcc', () => tlsEnvoyWithHeader(inject('envoy'))],
+  ['Envoy over gRPC', 'envoy', () => tlsEnvoy(inject('envoy'), 'integrations/envoy/envoy-grpc.yaml')],
 ] as const)('mutual TLS through a real %s', (_name, source, start) => {
   let scene: Scene
   let bound: OutgoingHttpHeaders

@@ -128,6 +128,17 @@ describe('a token that Envoy verified', () => {
     expect(one({ metadata }, ASSERTING)).toMatchObject({ agent: { id: 'outer' }, user: { id: 'alice' } })
   })
 
+  test.each(['x-warder-user', 'x-warder-agent', 'x-warder-tenant', 'x-warder-subject'])(
+    'has no %s of the client’s beside it, not even one that agrees',
+    (name) => {
+      const parts = { metadata, headers: [[name, 'alice']] as [string, string][] }
+      expect(read(parts, ASSERTING)).toMatchObject({
+        ok: false,
+        failure: { code: 'request.header_conflict' },
+      })
+    },
+  )
+
   test('names nobody where a token came along that can be verified here', () => {
     expect(one({ metadata, headers: [AUTHORIZATION] }, ASSERTING)).toMatchObject({ agent: undefined })
   })

@@ -27,7 +27,8 @@ const ENCODER = new TextEncoder()
  * gateway; headers are the client's, as in the dialect over HTTP.
  *
  * INVARIANT: metadata of `jwt_authn` counts only from a gateway that may assert identity, and only where no token came along
- * that we can verify ourselves. A tool that the MCP filter names has unknown arguments.
+ * that we can verify ourselves; what a client says of itself beside it is not added to it. A tool that the MCP filter names has
+ * unknown arguments.
  */
 export function readAttributes(
   attributes: CheckAttributes,
@@ -43,6 +44,8 @@ export function readAttributes(
   if (!read.ok) return read
   const mcp = messageOf(attributes)
   if (mcp === 'two') return failed(conflict('two filters name a message of MCP'))
+  if (read.value.requests.some((request) => isNamedTwice(request, attributes, gateway)))
+    return failed(conflict('identity headers came beside a token that the gateway has verified'))
   const requests = read.value.requests.map((request) => ({
     ...request,
     ...withParties(request, attributes, gateway),
@@ -65,14 +68,28 @@ function withCertificate(
   }
 }
 
-/** The parties of a token that Envoy verified: `act.sub`, else the client, acts for `sub`. */
-function withParties(
+/** The claims of a token that Envoy verified, where they count. */
+function payloadOf(
   { credentials }: AuthorizationRequest,
   { metadata }: CheckAttributes,
   gateway: Gateway,
+): JsonObject | undefined {
+  if (gateway.asserts?.has('identity') !== true || credentials.length > 0) return undefined
+  return objectOf(metadata.get(JWT_AUTHN)?.['jwt_payload'])
+}
+
+/** Whether a client could add a user to the agent that its token names: Envoy passes every header on. */
+function isNamedTwice(request: AuthorizationRequest, attributes: CheckAttributes, gateway: Gateway): boolean {
+  return request.identityHeaders.length > 0 && payloadOf(request, attributes, gateway) !== undefined
+}
+
+/** The parties of a token that Envoy verified: `act.sub`, else the client, acts for `sub`. */
+function withParties(
+  request: AuthorizationRequest,
+  attributes: CheckAttributes,
+  gateway: Gateway,
 ): Partial<AuthorizationRequest> {
-  if (gateway.asserts?.has('identity') !== true || credentials.length > 0) return {}
-  const payload = objectOf(metadata.get(JWT_AUTHN)?.['jwt_payload'])
+  const payload = payloadOf(request, attributes, gateway)
   if (payload === undefined) return {}
   const subject = textOf(payload['sub'])
   const agent =
