@@ -4,7 +4,7 @@ import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchang
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
 import { type RecordSteps, record } from '#decide-record.ts'
-import { type Admit, admissionFor } from '#delegation/admission.ts'
+import { type Admit, admissionFor, guardDocument } from '#delegation/admission.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
@@ -13,6 +13,7 @@ import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
+import type { ClientDocuments } from '#model/client-document.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
@@ -33,6 +34,8 @@ export interface Steps extends RecordSteps, ExchangeSteps {
   /** Undefined: no agent is registered just in time. */
   readonly admit?: Admit
   /** Undefined: no agent is stopped for its denials. */
+  /** Undefined: no agent is registered by its metadata document. */
+  readonly documents?: ClientDocuments
   readonly breakers?: Breakers
   /** Undefined: a token that points to a status list is denied. */
   readonly statuses?: TokenStatuses
@@ -156,6 +159,8 @@ function judgeRevoked(
   const own =
     guardRevoked(dependencies, tenant.revocations, request.now, issuedAt) ??
     guardRevoked(dependencies, steps.breakers?.of(tenant.id), request.now, issuedAt)
+  const doubt = guardDocument(admission, tenant, steps.documents, now)
+  if (doubt !== undefined) return doubt
   if (own !== undefined) return own
   // INVARIANT: whom another tenant has sent here is stopped by that tenant's deny list too.
   for (const id of identity.delegation.crossings ?? []) {

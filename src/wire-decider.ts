@@ -7,7 +7,7 @@ import type { LogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
 import type { FaultLines } from '#fault-lines.ts'
 import type { DecisionStep, Metrics } from '#http/metrics.ts'
-import { createClientDocuments } from '#identity/client-documents.ts'
+import { createClientDocuments, type FetchedClientDocuments } from '#identity/client-documents.ts'
 import type { TokenFamilies } from '#identity/families.ts'
 import { createIntrospect } from '#identity/introspect.ts'
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
@@ -102,12 +102,7 @@ export async function wireDecider(
     clock: systemClock,
     onFault: (about, fault) => faults.report({ message: 'a status list could not be fetched', about, fault }),
   })
-  const documents = createClientDocuments({
-    send: sendOutbound,
-    clock: systemClock,
-    onFault: (about, fault) =>
-      faults.report({ message: 'the metadata document of a client can not be used', about, fault }),
-  })
+  const documents = fetchDocuments(faults)
   const refreshing = setInterval(() => void statuses.refresh(), STATUS_MILLISECONDS).unref()
   const proofStep = createProofStep({
     replay: proofs,
@@ -155,15 +150,29 @@ export async function wireDecider(
     },
     close: () => {
       clearInterval(refreshing)
-      statuses.close()
-      documents.close()
-      keys.close()
-      policy.close()
+      for (const each of [statuses, documents, keys, policy]) each.close()
     },
   }
 }
 
 function observeStep(
+function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
+  return createClientDocuments({
+    send: sendOutbound,
+    clock: systemClock,
+    onFault: (about, fault) =>
+      faults.report({ message: 'the metadata document of a client can not be used', about, fault }),
+  })
+}
+
+/** What is made for allows that need it. */
+async function extrasOf(
+  config: Config,
+  exchanger: TokenExchanger | undefined,
+): Promise<Pick<Steps, 'exchanger' | 'signCapabilities'>> {
+  return { ...(exchanger !== undefined && { exchanger }), ...(await wireCapabilities(config)) }
+}
+
   metrics: Metrics,
   telemetry: Telemetry | undefined,
 ): (name: DecisionStep) => ObserveTime {

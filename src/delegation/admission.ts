@@ -1,7 +1,9 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { ClientDocuments } from '#model/client-document.ts'
 import type { FindAgent } from '#model/delegation.ts'
-import type { VerifiedIdentity } from '#model/identity.ts'
+import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import type { TenantId } from '#model/ids.ts'
+import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json } from '#model/value.ts'
@@ -55,6 +57,34 @@ export function admissionFor(
   })
   const [only] = admissions.length === 1 ? admissions : []
   return only && { ...only, issuer: delegation.chain[0]?.issuer ?? token?.issuer }
+}
+
+/**
+ * What stops an admission because of the metadata document of its agent, whose id is then a URL. An agent that its parent has
+ * spawned needs none.
+ */
+export function guardDocument(
+  { agent, parent, issuer: name }: Admission,
+  { id, issuers }: Pick<TenantState, 'id' | 'issuers'>,
+  documents: ClientDocuments | undefined,
+  now: EpochMilliseconds,
+): Stop | undefined {
+  if (parent !== undefined || !/^https?:/i.test(agent)) return undefined
+  const issuer = issuers.find((each) => each.issuer === name)
+  // INVARIANT: only an issuer that says so has clients with documents; no other makes anything be fetched.
+  if (issuer?.clientMetadata !== true || documents === undefined)
+    return stop('agent.metadata_invalid', 'the issuer has no clients with metadata documents')
+  const standing = documents.standingOf(agent, issuer, id, now)
+  if (standing === 'good') return undefined
+  return standing === 'wrong'
+    ? stop('agent.metadata_invalid', agent)
+    : { ...stop('agent.metadata_unavailable', agent), retryAfterSeconds: RETRY_SECONDS }
+}
+
+const RETRY_SECONDS = 1
+
+function stop(code: ReasonCode, detail: string): Stop {
+  return { code, message: REASONS[code], detail }
 }
 
 function admissionUnder(

@@ -39,6 +39,7 @@ const FIELDS = [
   'age_seconds_max',
   'rotation',
   'status_lists',
+  'client_metadata',
 ]
 const CLAIMS = ['tenant', 'tenant_value', 'agent', 'user', 'actor', 'scope', 'id', 'session']
 const CLAIM_TYPES: readonly string[] = ['string', 'number', 'boolean', 'strings', 'object']
@@ -63,6 +64,7 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
   const claims = readClaims(json['claims'] ?? {}, profile, report)
   const limits = readLimits(json, report)
   const clients = readClients(json, name, report)
+  const clientMetadata = readFlag(json, 'client_metadata', report)
   const statusLists = readStatusLists(json['status_lists'], report)
   if (problems.length > 0 || !issuer || !audience || !keys) return failed(problems)
   return success({
@@ -77,6 +79,7 @@ export function parseIssuer(json: unknown): Result<Issuer, readonly IssuerProble
     ...(json['private_network'] === true && { privateNetwork: true }),
     ...(json['rotation'] === true && { rotation: true }),
     ...(statusLists !== undefined && { statusLists }),
+    ...(clientMetadata && { clientMetadata }),
   })
 }
 

@@ -29,6 +29,7 @@ export interface Challenge {
 
 /** Reasons that say nothing about the request: what would have decided could not be found out, and asking again may help. */
 const INDETERMINATE: ReadonlySet<string> = new Set([
+  'agent.metadata_unavailable',
   'token.keys_unavailable',
   'token.introspection_unavailable',
   'revoked.status_unknown',

@@ -102,6 +102,8 @@ export interface Issuer {
   readonly rotation?: boolean
   /** URLs of status lists, and beginnings of such where they end in a slash; canonical. Default: none is read. */
   readonly statusLists?: readonly string[]
+  /** Whether its clients may be named by the URLs of their metadata documents. Default false. */
+  readonly clientMetadata?: boolean
   /** Raised to make every server forget the keys that it has. Default 0. */
   readonly keysRevision?: number
 }

@@ -25,6 +25,8 @@ export const REASONS = {
   'agent.pending': 'the agent or one of its actors is registered, but not active yet',
   'agent.expired': 'the registration of the agent or one of its actors has expired',
   'agent.limit': 'no more agents of this kind can be registered now',
+  'agent.metadata_invalid': 'the metadata document of the agent is not one that it could be registered by',
+  'agent.metadata_unavailable': 'the metadata document of the agent could not be fetched yet',
   'agent.retired': 'the agent or one of its actors was retired',
   'user.suspended': 'the user is suspended',
   'chain.depth': 'the delegation has more actors than the tenant accepts',

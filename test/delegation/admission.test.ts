@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Admission } from '#delegation/admission.ts'
 import { native } from '#gateways/native.ts'
+import type { ClientDocument, ClientDocuments } from '#model/client-document.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { JsonObject } from '#model/value.ts'
 import { listOf, revocation } from '../revocation/subjects.ts'
@@ -49,11 +50,6 @@ async function ask(
 test.each<[string, StoredEntity['attrs'], readonly string[]]>([
   ['the pattern of its SPIFFE ID', { admitIds: ['spiffe://example.org/agents/*'] }, [ID]],
   ['its whole id', { admitIds: [ID] }, [ID]],
-  [
-    'the URL of its client metadata',
-    { admitIds: ['https://agents.example/clients/*'] },
-    ['https://agents.example/clients/7.json'],
-  ],
   ['its parent', { admitParents: ['a'] }, ['child-7', 'a']],
 ])('an unknown agent is registered just in time by %s', async (_, attrs, chain) => {
   const { code, asked } = await ask([blueprint(attrs)], chain)
@@ -203,4 +199,70 @@ test('a blueprint that is revoked admits nobody', async () => {
 test('a parent that was suspended since, as the database says, has its child denied', async () => {
   const { code, asked } = await ask([spawner, ...AGENTS, agent('boss')], ['child-7', 'boss'], 'stopped')
   expect([code, asked.length]).toEqual(['agent.limit', 1])
+})
+
+describe('an agent whose id is the URL of its metadata document', () => {
+  const URL = 'https://agents.example/clients/7.json'
+  const admits = blueprint({ admitIds: ['https://agents.example/clients/*'] })
+  /** Documents that are all so, and who asked about them. */
+  const documentsThatAre = (standing: ClientDocument) => {
+    const urls: string[] = []
+    const standingOf: ClientDocuments['standingOf'] = (url) => {
+      urls.push(url)
+      return standing
+    }
+    return { urls, documents: { standingOf } }
+  }
+
+  test.each<[ClientDocument, string]>([
+    ['good', 'agent.limit'],
+    ['wrong', 'agent.metadata_invalid'],
+    ['unknown', 'agent.metadata_unavailable'],
+  ])('is registered just in time by a document that is %s: %s', async (standing, expected) => {
+    const { urls, documents } = documentsThatAre(standing)
+    const { code, asked } = await ask([admits], [URL], 'full', { documents })
+    expect(code).toBe(expected)
+    expect(asked.map(({ agent: id, issuer }) => [id, issuer])).toEqual(
+      standing === 'good' ? [[URL, ISSUER]] : [],
+    )
+    expect(urls).toEqual([URL])
+  })
+
+  test('is not registered where its issuer does not say that its clients have documents', async () => {
+    expect(await ask([admits], [URL])).toEqual({ code: 'agent.metadata_invalid', asked: [] })
+  })
+
+  test.each<[string, readonly StoredEntity[], string, Scene]>([
+    ['no blueprint admits', [], URL, {}],
+    ['another host is admitted', [blueprint({ admitIds: ['https://other.example/clients/*'] })], URL, {}],
+    ['the host only begins so', [admits], 'https://agents.example.evil/clients/7.json', {}],
+    ['is registered already', [admits], URL, { agents: [...AGENTS, agent(URL)] }],
+  ])('%s: no document is asked for', async (_, more, id, scene) => {
+    const { urls, documents } = documentsThatAre('good')
+    const { asked } = await ask(more, [id], 'full', { ...scene, documents })
+    expect([asked, urls]).toEqual([[], []])
+  })
+
+  test('a token that does not verify makes nothing be fetched', async () => {
+    const { urls, documents } = documentsThatAre('good')
+    const world = await worldOf({ more: [admits], documents }, async () => 'full')
+    const good = await tokenOf({ act: { sub: URL } })
+    const forged = `${good.slice(0, good.lastIndexOf('.'))}.${'A'.repeat(86)}`
+    const expired = await tokenOf({ act: { sub: URL }, exp: NOON / 1000 - 600, iat: NOON / 1000 - 700 })
+    for (const [token, code] of [
+      [forged, 'token.signature'],
+      [expired, 'token.expired'],
+    ] as const) {
+      const body = { tool: TOOL, credentials: { access_token: token } }
+      expect(codeOf(await askWire(world, [native, jsonWire('/v1/decide', body)]))).toBe(code)
+    }
+    expect(urls).toEqual([])
+  })
+
+  test('an agent that its parent spawned needs no document', async () => {
+    const { urls, documents } = documentsThatAre('wrong')
+    const spawned = await ask([blueprint({ admitParents: ['a'] })], [URL, 'a'], 'full', { documents })
+    expect(spawned.code).toBe('agent.limit')
+    expect(urls).toEqual([])
+  })
 })

@@ -6,6 +6,7 @@ import { forwardAuth } from '#gateways/forward-auth.ts'
 import { native } from '#gateways/native.ts'
 import type { GatewayDialect, WireRequest } from '#gateways/wire.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { ClientDocuments } from '#model/client-document.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Federation } from '#model/delegation.ts'
 import type { TenantId } from '#model/ids.ts'
@@ -38,6 +39,8 @@ export interface Scene {
   readonly foreign?: readonly StoredEntity[]
   readonly foreignRevocations?: Revocations
   readonly revocations?: Revocations
+  /** Metadata documents of the clients of the issuer. */
+  readonly documents?: ClientDocuments
 }
 
 /** An `act` claim for actors, outermost first. */
@@ -152,7 +155,11 @@ export async function worldOf(scene: Scene, admit?: Admit): Promise<World> {
     policies: [],
     release,
     entities: [...TOOLS, ...(scene.agents ?? AGENTS), ...(scene.more ?? [])],
-    issuers: [issuer([key], { audience: [AUDIENCE] }), issuer([key], { issuer: PARTNER })],
+    issuers: [
+      issuer([key], { audience: [AUDIENCE], clientMetadata: scene.documents !== undefined }),
+      issuer([key], { issuer: PARTNER }),
+    ],
+    ...(scene.documents !== undefined && { documents: scene.documents }),
     delegations: createDelegations(scene.grants ?? [], scene.federations ?? []),
     others: [other],
     ...(scene.rules !== undefined && { rules: scene.rules }),

@@ -10,6 +10,7 @@ import { createKeySets } from '#identity/key-sets.ts'
 import type { ProofStep } from '#identity/proof/proof-step.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
+import type { ClientDocuments } from '#model/client-document.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Delegations } from '#model/delegation.ts'
 import type { Gateway } from '#model/gateway.ts'
@@ -52,8 +53,9 @@ export interface WorldInput {
   readonly others?: readonly TenantState[]
   /** Stops agents for their denials. */
   readonly breakers?: Breakers
-  /** Registers agents just in time. */
+  /** Registers agents just in time, those with metadata documents by these. */
   readonly admit?: Admit
+  readonly documents?: ClientDocuments
   /** Checks proofs; without it a token that is bound to a key denies. */
   readonly proofs?: ProofStep
   /** Instead of compiling `policies`. */
@@ -130,6 +132,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     }),
     onFault: () => {},
     ...(input.admit !== undefined && { admit: input.admit }),
+    ...(input.documents !== undefined && { documents: input.documents }),
     ...(input.breakers !== undefined && { breakers: input.breakers }),
   })
   return { decider, gateway, tenant, rows }
