@@ -165,6 +165,16 @@ function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
   })
 }
 
+function observeStep(
+function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
+  return createClientDocuments({
+    send: sendOutbound,
+    clock: systemClock,
+    onFault: (about, fault) =>
+      faults.report({ message: 'the metadata document of a client can not be used', about, fault }),
+  })
+}
+
 /** What is made for allows that need it. */
 async function extrasOf(
   config: Config,
