@@ -175,14 +175,6 @@ function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
   })
 }
 
-/** What is made for allows that need it. */
-async function extrasOf(
-  config: Config,
-  exchanger: TokenExchanger | undefined,
-): Promise<Pick<Steps, 'exchanger' | 'signCapabilities'>> {
-  return { ...(exchanger !== undefined && { exchanger }), ...(await wireCapabilities(config)) }
-}
-
   metrics: Metrics,
   telemetry: Telemetry | undefined,
 ): (name: DecisionStep) => ObserveTime {
