@@ -12,8 +12,8 @@ import { guardBefore } from '#guards/before.ts'
 import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
-import type { Decider } from '#model/decider.ts'
 import type { ClientDocuments } from '#model/client-document.ts'
+import type { Decider } from '#model/decider.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
@@ -33,9 +33,9 @@ export interface Steps extends RecordSteps, ExchangeSteps {
   readonly judgePolicy: JudgePolicy
   /** Undefined: no agent is registered just in time. */
   readonly admit?: Admit
-  /** Undefined: no agent is stopped for its denials. */
   /** Undefined: no agent is registered by its metadata document. */
   readonly documents?: ClientDocuments
+  /** Undefined: no agent is stopped for its denials. */
   readonly breakers?: Breakers
   /** Undefined: a token that points to a status list is denied. */
   readonly statuses?: TokenStatuses
@@ -141,6 +141,8 @@ async function admit(
     guardAfter(others, tenant, findAgent, now) ??
     guardRevoked([{ kind: 'blueprint', id: admission.blueprint }], tenant.revocations, now, undefined)
   if (held !== undefined) return held
+  const doubt = guardDocument(admission, tenant, steps.documents, now)
+  if (doubt !== undefined) return doubt
   const outcome = await steps.admit(tenant.id, admission, now)
   if (outcome === 'admitted') return outcome
   const detail = `blueprint \`${admission.blueprint}\`: ${outcome}`
@@ -159,8 +161,6 @@ function judgeRevoked(
   const own =
     guardRevoked(dependencies, tenant.revocations, request.now, issuedAt) ??
     guardRevoked(dependencies, steps.breakers?.of(tenant.id), request.now, issuedAt)
-  const doubt = guardDocument(admission, tenant, steps.documents, now)
-  if (doubt !== undefined) return doubt
   if (own !== undefined) return own
   // INVARIANT: whom another tenant has sent here is stopped by that tenant's deny list too.
   for (const id of identity.delegation.crossings ?? []) {

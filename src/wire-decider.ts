@@ -155,7 +155,6 @@ export async function wireDecider(
   }
 }
 
-function observeStep(
 function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
   return createClientDocuments({
     send: sendOutbound,
@@ -166,15 +165,6 @@ function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
 }
 
 function observeStep(
-function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
-  return createClientDocuments({
-    send: sendOutbound,
-    clock: systemClock,
-    onFault: (about, fault) =>
-      faults.report({ message: 'the metadata document of a client can not be used', about, fault }),
-  })
-}
-
   metrics: Metrics,
   telemetry: Telemetry | undefined,
 ): (name: DecisionStep) => ObserveTime {
