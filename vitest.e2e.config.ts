@@ -4,9 +4,11 @@ export default defineConfig({
   test: {
     include: ['test/e2e/**/*.e2e.ts'],
     globalSetup: ['test/e2e/setup.ts'],
-    // Each file starts a server, a database and a gateway, and measures how fast changes act.
-    fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Each file starts servers, databases and gateways, and the drills measure how fast changes act. Files that are no drills
+    // may run two at a time: `--maxWorkers=2`.
+    maxWorkers: 1,
+    // The limits are for hangs, not for speed.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   },
 })

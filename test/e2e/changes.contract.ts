@@ -54,7 +54,7 @@ export function changes(scene: () => Scene): void {
       }
     }
     const loops = Promise.all([loop(), loop(), loop()])
-    await until('requests flow', 5_000, () => answers.length > 30)
+    await until('requests flow', 60_000, () => answers.length > 30)
     await warder.cli('policy', 'activate', release, '--tenant', TENANT)
     const activated = performance.now()
     await sleep(ACT_WITHIN_MILLISECONDS + 500)

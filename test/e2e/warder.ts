@@ -44,8 +44,8 @@ export interface Warder {
 }
 
 const NODE = process.execPath
-const READY_MILLISECONDS = 60_000
-const CLI_MILLISECONDS = 60_000
+const READY_MILLISECONDS = 120_000
+const CLI_MILLISECONDS = 120_000
 
 /** Where and how a server runs, beside its settings. */
 export interface WarderPlace {
