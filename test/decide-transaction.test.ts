@@ -79,7 +79,7 @@ test('the log keeps the id of the transaction and neither its token nor its cont
   for (const secret of ['hidden-value', text, text.split('.')[1] ?? '']) expect(row).not.toContain(secret)
 })
 
-test('a transaction hangs on its issuer, its key and its actors, and its subject is nobody', async () => {
+test('a transaction hangs on its id, its issuer, its key and its actors, and its subject is nobody', async () => {
   const { tenant } = await createWorld('acme', { policies: [], entities: [BOT] })
   const identity: VerifiedIdentity = {
     tenant: tenant.id,
@@ -99,6 +99,7 @@ test('a transaction hangs on its issuer, its key and its actors, and its subject
   const kinds = dependenciesOf(identity, request(), tenant).map(({ kind, id }) => `${kind} ${id}`)
   expect(kinds).toEqual(
     expect.arrayContaining([
+      'token https://tts.example|txn-77',
       'issuer https://tts.example',
       'key https://tts.example|t1',
       'agent starter',

@@ -112,6 +112,8 @@ function addTransaction(found: Found, { transaction }: VerifiedIdentity, tenant:
   if (transaction === undefined) return
   const { issuer, keyId, chain } = transaction
   found.add('issuer', issuer)
+  // All tokens of one transaction have this one id.
+  found.add('token', `${issuer}|${transaction.id}`)
   if (keyId !== undefined) found.add('key', `${issuer}|${keyId}`)
   for (const { id } of chain) addAgent(found, id, tenant)
 }
