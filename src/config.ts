@@ -21,6 +21,7 @@ export interface Config {
   readonly databaseUrl: string | undefined
   readonly dataDirectory: string
   readonly secretKeyFile: string | undefined
+  readonly mcpAuthorizedKeyFile: string | undefined
   readonly engine: 'compiled' | 'wasm' | 'both'
   readonly logMode: 'require' | 'buffer'
   readonly logOverflow: 'deny' | 'shed'
@@ -100,6 +101,13 @@ export const SETTINGS: readonly Setting[] = [
     path,
     undefined,
     'File with the keys that seal secrets in the database, one a line, base64 of 32 bytes; the first one seals. Unset: `sealing.key` in the data folder, made on first use. Several servers need the same file.',
+  ),
+  setting(
+    'WARDER_MCP_AUTHORIZED_KEY_FILE',
+    'mcpAuthorizedKeyFile',
+    path,
+    undefined,
+    'File with a private EC key on P-256 (PKCS #8, PEM) that signs `x-mcp-authorized` for a Kuadrant MCP gateway. Several servers need the same file. Unset: no list is signed.',
   ),
   setting(
     'WARDER_LOG_MODE',
@@ -266,6 +274,7 @@ function toConfig(values: ReadonlyMap<keyof Config, Config[keyof Config]>): Conf
   const unset = {
     databaseUrl: undefined,
     secretKeyFile: undefined,
+    mcpAuthorizedKeyFile: undefined,
     publicUrl: undefined,
     tlsCertificate: undefined,
     tlsKey: undefined,

@@ -7,6 +7,8 @@ import type { Decision } from '#model/decision.ts'
  */
 export function stands(earlier: Decision, { judgement, identity, upstreamToken }: Judged): boolean {
   if (judgement.effect !== 'allow' || earlier.effect !== 'allow') return false
+  // A signed list is made for one call.
+  if (earlier.capabilities !== undefined) return false
   const { agent, user } = earlier.identity
   if (agent !== identity?.agent?.id || user !== identity?.user?.id) return false
   // One that is handed out no more has been ended, or is over.

@@ -13,6 +13,8 @@ export interface Judged {
   readonly call?: AuthorizationRequest
   /** What takes the place of the agent's token on the call to the upstream. */
   readonly upstreamToken?: Hidden
+  /** Signed list of the tools that the caller could call, for a gateway that reduces lists itself. */
+  readonly capabilities?: Hidden
 }
 
 /** A deny before the policies were asked. */

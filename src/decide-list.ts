@@ -26,16 +26,7 @@ export function judgeList(
   request: AuthorizationRequest,
   candidates: readonly Candidate[],
 ): Judged {
-  const permitted: number[] = []
-  // INVARIANT: what the list itself is says nothing about a call in it.
-  const { candidates: _candidates, protocolEffect: _effect, ...asking } = request
-  const isUndecided = ({ reasons }: Judgement, asked: AuthorizationRequest): boolean =>
-    reasons.every(({ code }) => OPEN.has(code)) && isOpenMapping(asked, caller.tenant)
-  for (const [position, candidate] of candidates.entries()) {
-    const asked = { ...asking, ...candidate }
-    const { judgement } = judgeCall(steps, caller, asked)
-    if (judgement.effect === 'allow' || isUndecided(judgement, asked)) permitted.push(position)
-  }
+  const permitted = permittedOf(steps, caller, request, candidates)
   return {
     judgement: {
       effect: 'allow',
@@ -49,4 +40,24 @@ export function judgeList(
     identity: caller.identity,
     tenant: caller.tenant,
   }
+}
+
+/** Positions of the candidates that this caller could call. */
+export function permittedOf(
+  steps: { readonly judgePolicy: JudgePolicy },
+  caller: Caller,
+  request: AuthorizationRequest,
+  candidates: readonly Candidate[],
+): readonly number[] {
+  const permitted: number[] = []
+  // INVARIANT: what the list itself is says nothing about a call in it.
+  const { candidates: _candidates, protocolEffect: _effect, ...asking } = request
+  const isUndecided = ({ reasons }: Judgement, asked: AuthorizationRequest): boolean =>
+    reasons.every(({ code }) => OPEN.has(code)) && isOpenMapping(asked, caller.tenant)
+  for (const [position, candidate] of candidates.entries()) {
+    const asked = { ...asking, ...candidate }
+    const { judgement } = judgeCall(steps, caller, asked)
+    if (judgement.effect === 'allow' || isUndecided(judgement, asked)) permitted.push(position)
+  }
+  return permitted
 }

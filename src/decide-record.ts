@@ -43,7 +43,7 @@ export interface Recorded {
 }
 
 function decisionOf({ request, gateway, judged }: Recorded): Decision {
-  const { judgement, identity, tenant, upstreamToken } = judged
+  const { judgement, identity, tenant, upstreamToken, capabilities } = judged
   const nonce = identity?.nonce ?? judgement.challenge?.nonce
   return {
     id: uuidV7(request.now) as DecisionId,
@@ -69,6 +69,7 @@ function decisionOf({ request, gateway, judged }: Recorded): Decision {
     ...comeBack(judgement, identity, gateway),
     ...(nonce !== undefined && { proofNonce: nonce }),
     ...(upstreamToken !== undefined && { upstreamToken }),
+    ...(capabilities !== undefined && { capabilities }),
   }
 }
 
@@ -112,7 +113,13 @@ function sensitiveArgumentsOf(
 function unlogged(decision: Decision, code: 'log.unavailable' | 'log.overflow'): Decision {
   const reasons = [{ code, message: REASONS[code] }]
   // Nothing is said about the client's credentials, nor explained, and no token is handed over.
-  const { challenge: _challenge, explanation: _explanation, upstreamToken: _token, ...rest } = decision
+  const {
+    challenge: _challenge,
+    explanation: _explanation,
+    upstreamToken: _token,
+    capabilities: _capabilities,
+    ...rest
+  } = decision
   const nothing = { obligations: [], advice: [], expiresAt: undefined, retryAfterSeconds: 1 }
   return { ...rest, effect: 'deny', reasons, ...nothing }
 }

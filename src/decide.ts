@@ -1,5 +1,6 @@
 import { stands } from '#decide-again.ts'
 import { type Caller, judgeCall } from '#decide-call.ts'
+import { type CapabilitySteps, capabilitiesToSign, signedCapabilities } from '#decide-capabilities.ts'
 import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchange.ts'
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
@@ -26,7 +27,7 @@ import { countOutcome } from '#revocation/count-outcome.ts'
 import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
 
 /** The steps of a decision, wired once (src/wire.ts). */
-export interface Steps extends RecordSteps, ExchangeSteps {
+export interface Steps extends RecordSteps, ExchangeSteps, CapabilitySteps {
   readonly clock: Clock
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
@@ -113,11 +114,28 @@ async function judge(
   const caller: Caller = { identity, tenant, release, findAgent, gateway }
   if (request.candidates !== undefined) return judgeList(steps, caller, request, request.candidates)
   const judged = judgeCall(steps, caller, request)
-  const toDo = exchangeToDo(steps, judged, request, caller)
-  if (toDo === undefined) return judged
-  const exchanged = await exchangeToken(steps, caller, judged, toDo, request)
+  const completed = completeAllow(steps, caller, judged, request)
+  if (completed === undefined) return judged
+  const done = await completed
   // INVARIANT: as above: what was revoked while the issuer took its time must count.
-  return steps.state.tenant(gateway.tenant) === tenant ? exchanged : await again()
+  return steps.state.tenant(gateway.tenant) === tenant ? done : await again()
+}
+
+/** What an allow takes along that is made for it: another token, a signed list. Undefined: nothing. */
+function completeAllow(
+  steps: Steps,
+  caller: Caller,
+  judged: Judged,
+  request: AuthorizationRequest,
+): Promise<Judged> | undefined {
+  const offered = capabilitiesToSign(steps, judged, request, caller)
+  const toDo = exchangeToDo(steps, judged, request, caller)
+  if (offered === undefined) return toDo && exchangeToken(steps, caller, judged, toDo, request)
+  const signed = signedCapabilities(steps, caller, judged, offered, request)
+  if (toDo === undefined) return signed
+  return signed.then((found) =>
+    found.judgement.effect === 'allow' ? exchangeToken(steps, caller, found, toDo, request) : found,
+  )
 }
 
 /**

@@ -1,7 +1,7 @@
 import { installationSecret } from '#admin/installation-secret.ts'
 import { openSealing } from '#admin/sealing.ts'
 import type { Config } from '#config.ts'
-import { createDecider } from '#decide.ts'
+import { createDecider, type Steps } from '#decide.ts'
 import { createMask } from '#decision-log/mask.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
@@ -30,6 +30,7 @@ import { faultText } from '#process-log.ts'
 import type { Breakers } from '#revocation/breakers.ts'
 import type { ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
+import { wireCapabilities } from '#wire-capabilities.ts'
 import { wireEngine } from '#wire-engine.ts'
 
 /** How often is looked which status lists are due. */
@@ -132,7 +133,7 @@ export async function wireDecider(
     statuses,
     documents,
     admit,
-    ...(exchanger !== undefined && { exchanger }),
+    ...(await extrasOf(config, exchanger)),
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
     onFault: (error) =>
@@ -165,6 +166,14 @@ function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
 }
 
 function observeStep(
+/** What is made for allows that need it. */
+async function extrasOf(
+  config: Config,
+  exchanger: TokenExchanger | undefined,
+): Promise<Pick<Steps, 'exchanger' | 'signCapabilities'>> {
+  return { ...(exchanger !== undefined && { exchanger }), ...(await wireCapabilities(config)) }
+}
+
   metrics: Metrics,
   telemetry: Telemetry | undefined,
 ): (name: DecisionStep) => ObserveTime {

@@ -36,7 +36,7 @@ Plain sections are shorter for Warder's own vocabulary; a text alone is an entry
 | \`groups\` | \`groups\` |
 | \`users\` | \`status\`, \`clearance\`, \`groups\`, \`tenant\` |
 | \`agents\` | \`owner\`, \`blueprint\`, \`status\`, \`environment\`, \`groups\`, \`tenant\` |
-| \`servers\` | \`protocol\`, \`endpoint\`, \`mapping\` |
+| \`servers\` | \`protocol\`, \`endpoint\`, \`mapping\`, \`authorizedAs\` |
 | \`tools\` | \`riskTier\`, \`sideEffect\`, \`touches\`, \`environment\`, \`sensitivity\`, \`sensitiveArguments\`, \`route\`, \`mapping\`, \`server\`, \`tenant\` |
 | \`resources\` | \`kind\`, \`sensitivity\`, \`environment\`, \`owner\`, \`parents\`, \`tenant\` |
 

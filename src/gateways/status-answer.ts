@@ -37,7 +37,7 @@ export function statusAnswer(
   statuses: Statuses = 'few',
 ): WireResponse {
   const code = decision.reasons[0]?.code ?? 'internal.fault'
-  const { challenge, retryAfterSeconds, proofNonce: nonce } = decision
+  const { challenge, retryAfterSeconds, proofNonce: nonce, capabilities } = decision
   if (decision.effect !== 'allow')
     return denied(code, decision.reasons[0]?.message, { statuses, challenge, retryAfterSeconds, nonce })
   const set = setHeaders(decision)
@@ -55,6 +55,7 @@ export function statusAnswer(
       ['x-warder-authorization', isStripped(decision) ? 'strip' : 'keep'],
       ['x-warder-reason', code],
       ...(nonce === undefined ? [] : [['dpop-nonce', nonce] as const]),
+      ...(capabilities === undefined ? [] : [['x-mcp-authorized', capabilities.reveal()] as const]),
       ...extra(decision),
     ],
     body: '',

@@ -40,6 +40,8 @@ export interface Decision {
   readonly explanation?: Explanation
   /** Bearer token that the upstream gets in place of the agent's own. */
   readonly upstreamToken?: Hidden
+  /** Value of `x-mcp-authorized`: the tools that the caller could call, signed. */
+  readonly capabilities?: Hidden
   /** Nonce for the client's next proof (RFC 9449 section 8.2), on allow and deny. */
   readonly proofNonce?: string
 }

@@ -36,6 +36,8 @@ type Field =
   | { readonly as: 'reference'; readonly type: string }
   | { readonly as: 'parents'; readonly type: string }
 
+/** Names of Kubernetes objects with their namespace. */
+const GATEWAY_NAME = /^[a-z0-9](?:[a-z0-9./-]{0,251}[a-z0-9])?$/
 const STATUS = word('active', 'suspended')
 const LIFE = word('pending', 'active', 'suspended', 'retired')
 const LEVEL: Field = {
@@ -75,6 +77,11 @@ const FIELDS: { readonly [section in ShorthandSection]: { readonly [field: strin
       must: 'a path such as `/mcp`, or a list of them',
     },
     mapping: { as: 'attribute', check: () => true, must: '' },
+    authorizedAs: {
+      as: 'attribute',
+      check: (value) => typeof value === 'string' && GATEWAY_NAME.test(value),
+      must: 'the name that an MCP gateway has for the server, such as `mcp-test/server1-route`',
+    },
   },
   tools: {
     tenant: TENANT,

@@ -6,6 +6,7 @@ import { createMask } from '#decision-log/mask.ts'
 import type { AppendRows } from '#decision-log/port.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
+import type { SignCapabilities } from '#identity/capabilities-signer.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import type { ProofStep } from '#identity/proof/proof-step.ts'
 import { createVerify } from '#identity/verify.ts'
@@ -139,6 +140,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
 }
 
 /** What a tenant has only where a test says so. */
+    ...(input.signCapabilities !== undefined && { signCapabilities: input.signCapabilities }),
 function given({ rules, revocations, delegations, apiKeys }: WorldInput): Partial<TenantState> {
   return {
     ...(rules !== undefined && { rules }),
