@@ -11,6 +11,7 @@ import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
 import { guardBefore } from '#guards/before.ts'
 import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
+import { isUnverified } from '#guards/unverified.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import type { ClientDocuments } from '#model/client-document.ts'
@@ -40,6 +41,8 @@ export interface Steps extends RecordSteps, ExchangeSteps, CapabilitySteps {
   readonly breakers?: Breakers
   /** Undefined: a token that points to a status list is denied. */
   readonly statuses?: TokenStatuses
+  /** Told about every call through a gateway whose caller could not be verified. */
+  readonly onUnverified?: (gateway: Gateway) => void
   /** Told about every exception that became a deny; the message stays inside. */
   readonly onFault: (error: unknown) => void
 }
@@ -55,6 +58,7 @@ export function createDecider(steps: Steps): Decider {
       if (earlier !== undefined && stands(earlier, judged)) return earlier
       // INVARIANT: an explanation for an operator stops and registers nobody; the agent that it is about did nothing.
       if (request.explain !== 'operator') countOutcome(steps.breakers, judged, request.now)
+      if (isUnverified(judged)) steps.onUnverified?.(gateway)
       return await record(steps, { request, gateway, judged, startedAt })
     },
     async refuse(malformed, gateway, dialect, requestId) {

@@ -132,6 +132,7 @@ export async function wireDecider(
     breakers,
     statuses,
     documents,
+    onUnverified: ({ tenant, name }) => metrics.unverified(tenant, name),
     admit,
     ...(await extrasOf(config, exchanger)),
     mask: createMask(await installationSecret(config.dataDirectory)),
@@ -165,7 +166,6 @@ function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
   })
 }
 
-function observeStep(
 /** What is made for allows that need it. */
 async function extrasOf(
   config: Config,
@@ -174,6 +174,7 @@ async function extrasOf(
   return { ...(exchanger !== undefined && { exchanger }), ...(await wireCapabilities(config)) }
 }
 
+function observeStep(
   metrics: Metrics,
   telemetry: Telemetry | undefined,
 ): (name: DecisionStep) => ObserveTime {

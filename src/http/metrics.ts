@@ -41,6 +41,8 @@ export interface Metrics extends ListenerMetrics {
   keysFault(): void
   /** The breaker of an agent opened here. */
   breakerTrip(): void
+  /** A caller behind this gateway could not be verified. */
+  unverified(tenant: string, gateway: string): void
   /** A connection to the database ended. */
   connectionEnd(): void
   readonly contentType: string
@@ -58,6 +60,9 @@ const SECONDS_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.
 const STEP_BUCKETS = [0.00001, 0.000025, 0.00005, ...SECONDS_BUCKETS]
 // A commit takes milliseconds; the writer gives an append up after twelve seconds.
 const APPEND_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 12]
+
+/** Gateways with series of their own. Neither their names nor those of tenants have blanks. */
+const GATEWAYS_MAX = 100
 
 type Increment = () => void
 
@@ -78,6 +83,7 @@ export function createMetrics(worker?: string): Metrics {
     registers: [registry],
   })
   const tenantLabels = createTenantLabels()
+  const gatewayLabels = createTenantLabels(GATEWAYS_MAX)
   const increments = new Map<string, Increment>()
   const increment = (key: string, make: () => Increment): void => {
     const known = increments.get(key) ?? make()
@@ -113,6 +119,10 @@ export function createMetrics(worker?: string): Metrics {
     stateFault: () => more.stateFaults.inc(),
     keysFault: () => more.keysFaults.inc(),
     breakerTrip: () => more.breakerTrips.inc(),
+    unverified: (tenant, gateway) => {
+      const [shownTenant = '', shownGateway = ''] = gatewayLabels.labelOf(`${tenant} ${gateway}`).split(' ')
+      more.unverified.labels(shownTenant, shownGateway === '' ? shownTenant : shownGateway).inc()
+    },
     connectionEnd: () => more.connectionEnds.inc(),
     inFlight: (change) => inFlight.inc(change),
   }
@@ -154,6 +164,11 @@ function createCounters(registry: Registry) {
     ),
     keysFaults: counter('jwks_fetch_failures', 'Failed fetches of the keys of an issuer.', []),
     breakerTrips: counter('breaker_trips', 'Circuit breakers of agents that opened in this process.', []),
+    unverified: counter(
+      'unverified_requests',
+      'Requests of callers who could not be verified: forged, expired or foreign credentials; gateways beyond the first 100 are `_other`.',
+      ['tenant', 'gateway'],
+    ),
     connectionEnds: counter(
       'database_connection_ends',
       'Connections to the database that ended. The driver renews each about once an hour; more are faults.',

@@ -25,6 +25,7 @@ test('counts decisions by dialect, effect and reason, and everything that never 
     metrics.stateFault()
     metrics.keysFault()
     metrics.connectionEnd()
+    metrics.unverified('acme', 'edge')
     metrics.step('policy', 0.00002)
     metrics.appended(true, 0.004)
     metrics.appended(false, 12)
@@ -44,6 +45,7 @@ test('counts decisions by dialect, effect and reason, and everything that never 
       'warder_state_faults_total 1',
       'warder_jwks_fetch_failures_total 1',
       'warder_database_connection_ends_total 1',
+      'warder_unverified_requests_total{tenant="acme",gateway="edge"} 1',
       'warder_decision_step_duration_seconds_bucket{le="0.000025",step="policy"} 1',
       'warder_log_append_duration_seconds_count{outcome="confirmed"} 1',
       'warder_log_append_duration_seconds_sum{outcome="failed"} 12',
@@ -125,4 +127,13 @@ test('keys that were given with the issuer have no age, and issuers beyond the f
   expect(lines.filter((line) => line.startsWith('warder_issuer_keys{'))).toHaveLength(100)
   expect(lines.filter((line) => line.startsWith('warder_issuer_keys_age_seconds'))).toEqual([])
   expect(lines).toContain('warder_issuer_key_sets{standing="fresh"} 150')
+})
+
+test('gateways beyond the first hundred share one label', async () => {
+  const lines = await linesOf(undefined, (metrics) => {
+    for (let i = 0; i < 150; i++) metrics.unverified('acme', `g${i}`)
+  })
+  const counted = lines.filter((line) => line.startsWith('warder_unverified_requests_total{'))
+  expect(counted).toHaveLength(101)
+  expect(counted).toContain('warder_unverified_requests_total{tenant="_other",gateway="_other"} 50')
 })

@@ -57,6 +57,10 @@ export interface WorldInput {
   /** Registers agents just in time, those with metadata documents by these. */
   readonly admit?: Admit
   readonly documents?: ClientDocuments
+  /** Told of callers who could not be verified. */
+  readonly onUnverified?: (gateway: Gateway) => void
+  /** Signs lists of permitted tools. */
+  readonly signCapabilities?: SignCapabilities
   /** Checks proofs; without it a token that is bound to a key denies. */
   readonly proofs?: ProofStep
   /** Instead of compiling `policies`. */
@@ -134,13 +138,14 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     onFault: () => {},
     ...(input.admit !== undefined && { admit: input.admit }),
     ...(input.documents !== undefined && { documents: input.documents }),
+    ...(input.onUnverified !== undefined && { onUnverified: input.onUnverified }),
     ...(input.breakers !== undefined && { breakers: input.breakers }),
+    ...(input.signCapabilities !== undefined && { signCapabilities: input.signCapabilities }),
   })
   return { decider, gateway, tenant, rows }
 }
 
 /** What a tenant has only where a test says so. */
-    ...(input.signCapabilities !== undefined && { signCapabilities: input.signCapabilities }),
 function given({ rules, revocations, delegations, apiKeys }: WorldInput): Partial<TenantState> {
   return {
     ...(rules !== undefined && { rules }),
