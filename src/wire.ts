@@ -26,6 +26,7 @@ import { type WiredDecider, wireDecider } from '#wire-decider.ts'
 import { wireExchange } from '#wire-exchange.ts'
 import { type SharedFamilies, wireFamilies } from '#wire-families.ts'
 import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
+import { wirePolls } from '#wire-polls.ts'
 import { wireRevocation } from '#wire-revocation.ts'
 import { wireSignals } from '#wire-signals.ts'
 import { wireState } from '#wire-state.ts'
@@ -99,6 +100,7 @@ async function open(
   const issuer = config.publicUrl ?? 'urn:warder'
   const signals = wireSignals(db, { issuer, dataDirectory: config.dataDirectory }, faults)
   opened.push(() => signals.close())
+  opened.push(wirePolls(db, sealingOf(config), metrics, faults))
   const demo =
     config.demo === 'on' && share.role !== 'front'
       ? await seedDemo(store, config.dataDirectory, (text) => logger.info(text))

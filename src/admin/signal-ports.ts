@@ -17,6 +17,12 @@ export interface StreamListing {
   readonly status: string
   readonly verified_state: string | null
   readonly verified_at: string | null
+  /** Where its events are fetched; null: they are pushed. */
+  readonly poll: string | null
+  /** Last time that the transmitter answered a poll as it should. */
+  readonly polled_at: string | null
+  /** Why the last poll failed; null: it did not. */
+  readonly poll_fault: string | null
 }
 
 /** Who is told of a tenant's revocations. */

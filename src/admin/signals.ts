@@ -8,11 +8,15 @@ import type { SignalAdminStore } from './signal-ports.ts'
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/
 
-/** A stream that was added; its header value is shown this once. */
-export interface AddedStream {
+/** A stream that was added: where it is polled, or what its transmitter pushes with. */
+export type AddedStream = {
   readonly tenant: TenantId
   readonly name: string
   readonly stream: string
+} & ({ readonly poll: string } | PushTarget)
+
+/** Shown this once. */
+interface PushTarget {
   /** Path on the decision listener that the transmitter pushes to. */
   readonly path: string
   /** Value of the `Authorization` header that the transmitter must send. */
@@ -40,7 +44,9 @@ export async function addStream(
       refused('stream.exists', `there is already a stream \`${request.name}\``, 'remove it first'),
     )
   const { stream } = added
-  return success({ tenant, name: request.name, stream, path: `/v1/signals/${stream}`, authorization })
+  const { source } = record.value
+  const way = source === undefined ? { path: `/v1/signals/${stream}`, authorization } : { poll: source.url }
+  return success({ tenant, name: request.name, stream, ...way })
 }
 
 /** Ends a stream; what it revoked stays revoked. */

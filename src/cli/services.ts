@@ -67,11 +67,10 @@ export async function withDatabase<Outcome>(
   })
   try {
     const actor = commandActor(command)
+    const sealing = () => openSealing(settings.dataDirectory, settings.secretKeyFile)
     return await work({
-      store: createAdminStore(database, actor, () =>
-        openSealing(settings.dataDirectory, settings.secretKeyFile),
-      ),
-      signals: streams.createSignalAdminStore(database, actor),
+      store: createAdminStore(database, actor, sealing),
+      signals: streams.createSignalAdminStore(database, actor, sealing),
       actor,
       log: logRows.createQueryLog(database),
       correction: (row) => logRows.findCorrection(database, row),

@@ -43,7 +43,9 @@ function addAdd(signal: Command, context: CliContext): void {
     .argument('<name>', 'name of the stream, unique in its tenant')
     .argument('<file>', 'JSON file with issuer, audience and jwks_uri or jwks (docs/revocation.md)')
     .requiredOption('--tenant <tenant>', 'tenant whose subjects it may stop')
-    .description('register a stream and print where and with what its transmitter pushes, this once')
+    .description(
+      'register a stream; unless it is fetched, print where and with what its transmitter pushes, this once',
+    )
     .action(async (name: string, file: string, flags: TenantFlag, command: Command) => {
       const output = context.output(command)
       const text = await readTextFile(file)
@@ -51,6 +53,10 @@ function addAdd(signal: Command, context: CliContext): void {
       await context.database(output, async ({ signals }) => {
         const added = await addStream(signals, { tenant: flags.tenant, name, text: text.value })
         if (!added.ok) throw fromAdmin(added.failure)
+        if ('poll' in added.value) {
+          output.object(added.value, [`added stream ${name}, fetched from ${added.value.poll}`])
+          return
+        }
         const { path, authorization } = added.value
         output.object(added.value, [`push to: ${path}`, `Authorization: ${authorization}`])
         output.note(`added stream ${name}; the header value is shown only this once`)
@@ -81,7 +87,8 @@ function addList(signal: Command, context: CliContext): void {
             { heading: 'status', cell: (row) => row.status },
             { heading: 'last event', cell: (row) => utcTime(row.last_event_at) },
             { heading: 'verified', cell: (row) => utcTime(row.verified_at) },
-            { heading: 'push to', cell: (row) => `/v1/signals/${row.stream}` },
+            { heading: 'push to', cell: (row) => (row.poll === null ? `/v1/signals/${row.stream}` : '-') },
+            { heading: 'fetched', cell: fetched },
           ],
           'no streams yet; add one with `warder signal add NAME FILE --tenant TENANT`',
         )
@@ -110,6 +117,12 @@ function addVerify(signal: Command, context: CliContext): void {
         output.object(found, [`verified at ${found.verified_at}, state ${found.verified_state ?? '-'}`])
       })
     })
+}
+
+/** How the latest poll went. */
+function fetched({ poll, polled_at: at, poll_fault: fault }: StreamListing): string {
+  if (poll === null) return '-'
+  return fault === null ? utcTime(at) : `failing: ${fault}`
 }
 
 async function findStream(

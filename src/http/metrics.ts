@@ -39,6 +39,8 @@ export interface Metrics extends ListenerMetrics {
   stateFault(): void
   /** The keys of an issuer could not be fetched. */
   keysFault(): void
+  /** The events of a stream could not be fetched. */
+  pollFault(): void
   /** The breaker of an agent opened here. */
   breakerTrip(): void
   /** A caller behind this gateway could not be verified. */
@@ -118,6 +120,7 @@ export function createMetrics(worker?: string): Metrics {
     clientError: () => more.clientErrors.inc(),
     stateFault: () => more.stateFaults.inc(),
     keysFault: () => more.keysFaults.inc(),
+    pollFault: () => more.pollFaults.inc(),
     breakerTrip: () => more.breakerTrips.inc(),
     unverified: (tenant, gateway) => {
       const [shownTenant = '', shownGateway = ''] = gatewayLabels.labelOf(`${tenant} ${gateway}`).split(' ')
@@ -163,6 +166,11 @@ function createCounters(registry: Registry) {
       [],
     ),
     keysFaults: counter('jwks_fetch_failures', 'Failed fetches of the keys of an issuer.', []),
+    pollFaults: counter(
+      'signal_poll_failures',
+      'Failed fetches of the security events of a stream that is polled.',
+      [],
+    ),
     breakerTrips: counter('breaker_trips', 'Circuit breakers of agents that opened in this process.', []),
     unverified: counter(
       'unverified_requests',

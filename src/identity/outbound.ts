@@ -18,8 +18,10 @@ export interface OutboundRequest {
   readonly bytesMax?: number
   /** Client certificate with its key, PEM. */
   readonly tls?: { readonly cert: string; readonly key: string }
-  /** Ends the call early; 5 seconds end it in any case. */
+  /** Ends the call early; so does the time that it may take. */
   readonly signal?: AbortSignal
+  /** How long it may take. Default 5,000, at most 30,000. */
+  readonly timeoutMilliseconds?: number
 }
 
 /** What came back; redirects are answers like others and never followed. */
@@ -35,6 +37,7 @@ export type SendOutbound = (request: OutboundRequest) => Promise<OutboundAnswer>
 
 const BYTES_MAX = 65_536
 const TIMEOUT_MILLISECONDS = 5_000
+const TIMEOUT_MILLISECONDS_MAX = 30_000
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
@@ -54,7 +57,8 @@ export const sendOutbound: SendOutbound = async (request) => {
     throw new Error('the URL is not https')
   // A host that is an address is never resolved, so it is checked here.
   if (isIP(host) !== 0 && !mayReach(host, privateNetwork)) throw refusedAddress()
-  const deadline = AbortSignal.timeout(TIMEOUT_MILLISECONDS)
+  const wanted = request.timeoutMilliseconds ?? TIMEOUT_MILLISECONDS
+  const deadline = AbortSignal.timeout(Math.min(wanted, TIMEOUT_MILLISECONDS_MAX))
   const signal = request.signal === undefined ? deadline : AbortSignal.any([request.signal, deadline])
   const options = {
     method: request.method ?? 'GET',

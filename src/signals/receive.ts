@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { KeySets } from '#identity/key-sets.ts'
 import { type SecurityEvent, verifySet } from '#identity/set.ts'
-import type { Clock } from '#lib/clock.ts'
+import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import { effectsOf, type SignalEffect } from './effects.ts'
 import type { SignalStream } from './stream.ts'
@@ -40,6 +40,25 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** An unknown stream is compared too, so that neither the answer nor its time tells whether there is one. */
 const NO_HASH = '0'.repeat(64)
 
+/** A security event token that was verified, and what it does. */
+export interface ReadSet {
+  readonly event: SecurityEvent
+  readonly effects: readonly SignalEffect[]
+}
+
+/** Reads a token that came over `stream`, whichever way it is delivered. */
+export async function readSet(
+  text: string,
+  stream: SignalStream,
+  keys: KeySets,
+  now: EpochMilliseconds,
+): Promise<Result<ReadSet, PushFailure>> {
+  const event = await verifySet(text, stream.tenant, stream.issuer, keys, now)
+  if (!event.ok) return event
+  const effects = effectsOf(event.value, stream, now)
+  return effects.ok ? success({ event: event.value, effects: effects.value }) : effects
+}
+
 /** A receiver of pushed security events (RFC 8935). */
 export function createReceiveSet(parts: {
   readonly store: SignalStore
@@ -54,12 +73,9 @@ export function createReceiveSet(parts: {
         err: 'authentication_failed',
         description: 'there is no such stream for this transmitter',
       })
-    const now = parts.clock()
-    const event = await verifySet(text, stream.tenant, stream.issuer, parts.keys, now)
-    if (!event.ok) return event
-    const effects = effectsOf(event.value, stream, now)
-    if (!effects.ok) return effects
-    return success(await parts.store.apply(stream, event.value, effects.value))
+    const read = await readSet(text, stream, parts.keys, parts.clock())
+    if (!read.ok) return read
+    return success(await parts.store.apply(stream, read.value.event, read.value.effects))
   }
 }
 

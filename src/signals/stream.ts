@@ -1,6 +1,7 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
+import { type PollSource, parsePollSource } from './poll-source.ts'
 
 /** A stream of security events that one tenant receives, and how far its transmitter is believed. */
 export interface SignalStream {
@@ -17,10 +18,12 @@ export interface SignalStream {
   readonly subjectIssuers: readonly string[]
   /** Whether it may stop more than one subject by one event, such as the whole tenant. Default false. */
   readonly wide: boolean
+  /** Where its events are fetched; undefined: they are pushed. */
+  readonly source?: PollSource | undefined
 }
 
 /** The part of a stream that its file says. */
-export type StreamRecord = Pick<SignalStream, 'issuer' | 'subjectIssuers' | 'wide'>
+export type StreamRecord = Pick<SignalStream, 'issuer' | 'subjectIssuers' | 'wide' | 'source'>
 
 const MEMBERS = new Set([
   'issuer',
@@ -31,6 +34,7 @@ const MEMBERS = new Set([
   'private_network',
   'subject_issuers',
   'wide',
+  'poll',
 ])
 const ALGORITHMS: readonly string[] = [
   'RS256',
@@ -65,6 +69,8 @@ export function parseStream(value: unknown): Result<StreamRecord, string> {
     return failed('`private_network` and `wide` must be true or false')
   const keys = keysOf(url, record['jwks'])
   if (keys === undefined) return failed('exactly one of `jwks_uri` and `jwks` must say where the keys are')
+  const source = parsePollSource(record['poll'])
+  if (!source.ok) return source
   const trust: Issuer = {
     issuer,
     audience,
@@ -76,7 +82,7 @@ export function parseStream(value: unknown): Result<StreamRecord, string> {
     lifetimeSecondsMax: 1,
     privateNetwork,
   }
-  return success({ issuer: trust, subjectIssuers, wide })
+  return success({ issuer: trust, subjectIssuers, wide, ...source.value })
 }
 
 function keysOf(url: unknown, jwks: unknown): Issuer['keys'] | undefined {

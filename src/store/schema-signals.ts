@@ -27,6 +27,23 @@ export const signalStreams = warder.table(
   (table) => [unique('signal_streams_name').on(table.tenant, table.name)],
 )
 
+/** Streams whose events are fetched: when next, by whichever server comes first, and how it went last. */
+export const signalPolls = warder.table(
+  'signal_polls',
+  {
+    stream: uuid('stream')
+      .primaryKey()
+      .references(() => signalStreams.stream, { onDelete: 'cascade' }),
+    nextAt: instant('next_at').notNull().defaultNow(),
+    failures: integer('failures').notNull().default(0),
+    /** Last time that the transmitter answered as it should. */
+    polledAt: instant('polled_at'),
+    /** Why the last poll failed; null: it did not. */
+    fault: text('fault'),
+  },
+  (table) => [index('signal_polls_due').on(table.nextAt)],
+)
+
 /** Events that were received: each acts once, however often it is sent. */
 export const signalEvents = warder.table(
   'signal_events',

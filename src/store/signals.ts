@@ -1,10 +1,12 @@
 import type { AuditActor } from '#admin/audit.ts'
 import type { Page } from '#admin/ports.ts'
+import type { OpenSealing } from '#admin/sealing.ts'
 import type { SignalAdminStore, StreamListing } from '#admin/signal-ports.ts'
 import type { SecurityEvent } from '#identity/set.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Dependency } from '#model/revocation.ts'
 import type { SignalEffect } from '#signals/effects.ts'
+import type { OpenPollSecret } from '#signals/poll-due.ts'
 import type { FoundStream, SignalStore } from '#signals/receive.ts'
 import type { SignalStream, StreamRecord } from '#signals/stream.ts'
 import { createWriter, type Writer } from './audit.ts'
@@ -16,17 +18,44 @@ import { insertRevocation } from './revocations.ts'
 import { instantText, limitOf } from './rows.ts'
 
 /** Streams for administrators; changes are recorded as done by `actor`. */
-export function createSignalAdminStore(db: Database, actor: AuditActor): SignalAdminStore {
+/** @param sealing for streams with a secret; without it they can't be stored */
+export function createSignalAdminStore(
+  db: Database,
+  actor: AuditActor,
+  sealing?: OpenSealing,
+): SignalAdminStore {
   const writer = createWriter(db.owner, actor)
   return {
-    addStream: (tenant, name, record, authorizationHash) =>
-      addStream(writer, { tenant, name, record, authorizationHash }),
+    addStream: async (tenant, name, given, authorizationHash) => {
+      const record = await sealed(tenant, given, sealing)
+      return await addStream(writer, { tenant, name, record, authorizationHash })
+    },
     removeStream: (tenant, name) => removeStream(writer, tenant, name),
     listStreams: (tenant, page) => listStreams(db, tenant, page),
     addReceiver: (tenant, receiver) => addReceiver(writer, tenant, receiver),
     removeReceiver: (tenant, name) => removeReceiver(writer, tenant, name),
     listReceivers: (tenant, page) => listReceivers(db, tenant, page),
   }
+}
+
+/** INVARIANT: the URL is part of what a secret is sealed for, so that it is shown to no other one. */
+const sealedFor = (url: string): string => `signal poll ${url}`
+
+async function sealed(
+  tenant: TenantId,
+  record: StreamRecord,
+  sealing: OpenSealing | undefined,
+): Promise<StreamRecord> {
+  const { source } = record
+  if (source === undefined) return record
+  if (sealing === undefined) throw new Error('there is no key to seal the secret of the stream with')
+  const secret = (await sealing()).sealToken(tenant, sealedFor(source.url), source.secret)
+  return { ...record, source: { ...source, secret } }
+}
+
+/** Opens what `addStream` has sealed. */
+export function openPollSecret(sealing: OpenSealing): OpenPollSecret {
+  return async (tenant, url, secret) => (await sealing()).openToken(tenant, sealedFor(url), secret)
 }
 
 interface NewStream {
@@ -48,7 +77,11 @@ async function addStream(
       values (${tenant}, ${name}, ${JSON.stringify(record)}::text::json, ${authorizationHash})
       on conflict (tenant, name) do nothing returning stream::text`
     if (added === undefined) return 'exists'
-    const after = { stream: added.stream, issuer: record.issuer.issuer, wide: record.wide }
+    const { issuer, wide, source } = record
+    if (source !== undefined)
+      await transaction`insert into signal_polls (stream) values (${added.stream}::text::uuid)`
+    const poll = source === undefined ? {} : { poll: source.url }
+    const after = { stream: added.stream, issuer: issuer.issuer, wide, ...poll }
     await recordChange(transaction, { tenant, target: name, before: null, after })
     return added
   })
@@ -74,11 +107,12 @@ async function listStreams(
   page: Page,
 ): Promise<readonly StreamListing[]> {
   return await sql<StreamListing[]>`
-    select stream::text, tenant, name, record->'issuer'->>'issuer' as issuer, record->'issuer'->'audience' as audience,
+    select s.stream::text, tenant, name, record->'issuer'->>'issuer' as issuer, record->'issuer'->'audience' as audience,
       record->'subjectIssuers' as subject_issuers, (record->>'wide')::boolean as wide, status, verified_state,
       ${instantText(sql, 'created_at')} as created_at, ${instantText(sql, 'last_event_at')} as last_event_at,
-      ${instantText(sql, 'verified_at')} as verified_at
-    from signal_streams where tenant = ${tenant} and name > ${page.after ?? ''} order by name limit ${limitOf(page)}`
+      ${instantText(sql, 'verified_at')} as verified_at,
+      record->'source'->>'url' as poll, ${instantText(sql, 'polled_at')} as polled_at, fault as poll_fault
+    from signal_streams s left join signal_polls p on p.stream = s.stream where tenant = ${tenant} and name > ${page.after ?? ''} order by name limit ${limitOf(page)}`
 }
 
 /** Streams for the receiver: what an event does is stored with it, in one transaction. */

@@ -24,6 +24,7 @@ test('counts decisions by dialect, effect and reason, and everything that never 
     metrics.clientError()
     metrics.stateFault()
     metrics.keysFault()
+    metrics.pollFault()
     metrics.connectionEnd()
     metrics.unverified('acme', 'edge')
     metrics.step('policy', 0.00002)
@@ -44,6 +45,7 @@ test('counts decisions by dialect, effect and reason, and everything that never 
       'warder_client_errors_total 1',
       'warder_state_faults_total 1',
       'warder_jwks_fetch_failures_total 1',
+      'warder_signal_poll_failures_total 1',
       'warder_database_connection_ends_total 1',
       'warder_unverified_requests_total{tenant="acme",gateway="edge"} 1',
       'warder_decision_step_duration_seconds_bucket{le="0.000025",step="policy"} 1',
