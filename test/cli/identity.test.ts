@@ -112,30 +112,34 @@ test('keys are reloaded on command, with an audit row; an unknown issuer is refu
   expect([unknown.exit, JSON.parse(unknown.stderr).error.code]).toEqual([3, 'issuer.unknown'])
 })
 
-test('an introspection secret is sealed before it is stored and shown nowhere', async () => {
+test.each<[string, string, object]>([
+  ['introspection', 'https://opaque.example', {}],
+  ['token_exchange', 'https://exchange.example', { revocation_url: 'https://exchange.example/revoke' }],
+])('the secret of %s is sealed before it is stored and shown nowhere', async (part, issuer, more) => {
   const secret = 'correct-horse-battery'
   const path = file(
     'opaque.json',
     JSON.stringify({
-      issuer: 'https://opaque.example',
+      issuer,
       audience: AUDIENCE,
-      introspection: {
-        url: 'https://opaque.example/introspect',
+      jwks_uri: part === 'introspection' ? undefined : `${issuer}/jwks`,
+      [part]: {
+        url: `${issuer}/ask`,
         client_id: 'rs',
         authentication: 'client_secret_basic',
         secret,
+        ...more,
       },
     }),
   )
   expect(await run(['issuer', 'add', path, '--tenant', 'acme', '--json'])).toMatchObject({ exit: 0 })
-  const [row] =
-    await beside.sql`select record::text as text from issuers where issuer = 'https://opaque.example'`
+  const [row] = await beside.sql`select record::text as text from issuers where issuer = ${issuer}`
   expect(row?.['text']).toMatch(/"secret":"v1\./)
   expect(row?.['text']).not.toContain(secret)
   const listed = await run(['issuer', 'list', '--tenant', 'acme', '--json'])
   expect(listed.stdout).toContain('"secret":"sealed"')
   const audit = await run(['audit', 'query', '--tenant', 'acme', '--json'])
-  expect(audit.stdout).toContain('https://opaque.example')
+  expect(audit.stdout).toContain(issuer)
   expect(audit.stdout).not.toMatch(/v1\.|correct-horse/)
 })
 
@@ -157,14 +161,15 @@ interface JsonFile {
   readonly issuer?: string
   readonly profile?: string
   readonly introspection?: object
+  readonly token_exchange?: object
 }
 
 test('each issuer file of the documentation is accepted, and listed without its secret', async () => {
   const documented = await documentedFiles()
   const files = documented.filter(({ issuer }) => issuer !== undefined)
   expect(files.map(({ profile }) => profile)).toEqual(['keycloak', 'entra', 'spiffe'])
-  const parts = documented.filter(({ introspection }) => introspection !== undefined)
-  expect(parts).toHaveLength(1)
+  const parts = documented.filter((each) => each.introspection ?? each.token_exchange)
+  expect(parts).toHaveLength(2)
   for (const each of [...files, ...parts.map((part) => ({ ...files[0], ...part }))]) {
     const path = file('documented.json', JSON.stringify(each))
     const added = await run(['issuer', 'add', path, '--tenant', 'acme', '--json'])
