@@ -86,13 +86,19 @@ export function denied(code: string, message: string | undefined, parts: DenialP
   if (retryAfterSeconds !== undefined) headers.push(['retry-after', String(Math.ceil(retryAfterSeconds))])
   const text = message ?? (isReason(code) ? REASONS[code] : 'the request was denied')
   const body = JSON.stringify({ decision: 'deny', error: { code, message: text } })
-  return { status: clamp(statusOf(code, challenge), statuses), headers, body }
+  return { status: clamp(statusOf(code, challenge), statuses, challenge), headers, body }
 }
 
 /** INVARIANT: never a 2xx, and never a status that this gateway does not take for a denial. */
-function clamp(status: ReturnType<typeof statusOf>, statuses: Statuses): number {
+function clamp(
+  status: ReturnType<typeof statusOf>,
+  statuses: Statuses,
+  challenge: Challenge | undefined,
+): number {
   if (status === 503) return statuses === 'all' ? 503 : 403
-  return status === 400 && statuses === 'few' ? 401 : status
+  if (status !== 400 || statuses !== 'few') return status
+  // A 401 always comes with a challenge (RFC 9110 section 15.5.2).
+  return challenge === undefined ? 403 : 401
 }
 
 /** Whether the agent's credential must not reach the upstream. */

@@ -42,6 +42,14 @@ const INDETERMINATE: ReadonlySet<string> = new Set([
   'log.overflow',
 ])
 
+/** What came beside the token does not hold: a bad request, for which no other token helps. */
+const BAD_PROOFS: ReadonlySet<string> = new Set([
+  'workload.proof',
+  'workload.untrusted',
+  'signature.invalid',
+  'txn.invalid',
+])
+
 /** Whether a denial with this code says nothing about the request; its credentials may be good. */
 export function isIndeterminate(code: string): boolean {
   return INDETERMINATE.has(code)
@@ -60,10 +68,10 @@ export function challengeFor(code: string): Challenge | undefined {
   return undefined
 }
 
-/** Status of a denial where all statuses can be said: 503, 400, 401 or 403 (RFC 6750 section 3.1). */
+/** Status of a denial where all statuses can be said: 503, 400, 401 or 403 (RFC 6750 section 3.1, draft-ietf-wimse-workload-creds). */
 export function statusOf(code: string, challenge: Challenge | undefined): 400 | 401 | 403 | 503 {
   if (isIndeterminate(code)) return 503
-  if (challenge === undefined) return 403
+  if (challenge === undefined) return BAD_PROOFS.has(code) ? 400 : 403
   const { error } = challenge
   if (error === 'invalid_request') return 400
   return error === 'insufficient_scope' || error === 'actor_unauthorized' ? 403 : 401

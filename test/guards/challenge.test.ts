@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { denied as answerOf } from '#gateways/status-answer.ts'
 import { comeBack } from '#guards/challenge.ts'
 import type { Judgement } from '#model/answer.ts'
 import type { Challenge } from '#model/challenge.ts'
@@ -64,6 +65,18 @@ test.each([
   expect(told).toEqual({ retryAfterSeconds: 1 })
   expect(statusOf(code, undefined)).toBe(503)
 })
+
+test.each(['workload.proof', 'workload.untrusted', 'signature.invalid', 'txn.invalid'] as const)(
+  '%s is a bad request, for which no other token helps',
+  (code) => {
+    const { challenge } = comeBack(denied(code), identity(), gateway())
+    expect(challenge).toBeUndefined()
+    expect(statusOf(code, challenge)).toBe(400)
+    expect(answerOf(code, undefined, { statuses: 'client' }).status).toBe(400)
+    // Where a gateway knows 401 and 403 alone: a 401 would need a challenge.
+    expect(answerOf(code, undefined, { statuses: 'few' }).status).toBe(403)
+  },
+)
 
 test('what was revoked is not to be told from the challenge', () => {
   const told = comeBack(denied('revoked.authority'), identity(), gateway())
