@@ -12,10 +12,11 @@ import {
   startAgent,
   TASK,
 } from './a2a-server.ts'
-import { addGateway, prepareDemo, pushDemo, TENANT } from './demo.ts'
+import { addGateway, pushDemo, TENANT } from './demo.ts'
 import { envoyStarter, type RunningGateway } from './gateway-process.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
-import { startWarder, type Warder } from './warder.ts'
+import type { TestIssuer } from './issuer.ts'
+import { startDemo } from './prepared.ts'
+import type { Warder } from './warder.ts'
 
 const agentAt = (id: string, endpoint: string) => ({
   uid: { type: 'Warder::Server', id },
@@ -38,9 +39,7 @@ let agent: ReachedAgent
 
 beforeAll(async () => {
   agent = await startAgent()
-  warder = await startWarder()
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
+  ;({ warder, issuer } = await startDemo())
   const file = join(warder.dataDir, 'a2a-registry.json')
   writeFileSync(file, JSON.stringify(REGISTRY))
   await warder.cli('registry', 'import', file, '--tenant', TENANT)

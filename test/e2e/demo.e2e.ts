@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, inject, test } from 'vitest'
 
-const TIMEOUT_MILLISECONDS = 110_000
+const TIMEOUT_MILLISECONDS = 230_000
 
 /** Runs the demo with a temporary folder of its own; gives what it printed and what it left in that folder. */
 async function play(envoy: string): Promise<{ readonly text: string; readonly left: readonly string[] }> {

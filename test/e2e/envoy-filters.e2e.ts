@@ -4,13 +4,14 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { rpc } from './bypasses.ts'
-import { addGateway, prepareDemo, pushDemo, TENANT } from './demo.ts'
+import { addGateway, TENANT } from './demo.ts'
 import { envoyStarter, type RunningGateway } from './gateway-process.ts'
 import { send } from './http.ts'
 import { createIssuer, type TestIssuer } from './issuer.ts'
 import { type ReachedServer, startModernServer } from './mcp-servers.ts'
+import { startDemo } from './prepared.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
-import { startWarder, type Warder } from './warder.ts'
+import type { Warder } from './warder.ts'
 
 const PAGE = 'docs/gateways/envoy-grpc.md'
 const EXT_AUTHZ = '                  - name: envoy.filters.http.ext_authz\n'
@@ -19,10 +20,7 @@ let warder: Warder
 let issuer: TestIssuer
 const running: RunningGateway[] = []
 beforeAll(async () => {
-  warder = await startWarder()
-  issuer = await createIssuer()
-  await prepareDemo(warder, issuer)
-  await pushDemo(warder, {}, '--activate')
+  ;({ warder, issuer } = await startDemo())
 })
 afterAll(async () => {
   for (const each of running) await each.stop()

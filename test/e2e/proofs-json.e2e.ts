@@ -5,11 +5,12 @@ import { calculateJwkThumbprint, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { compact, honest, makePair, type Pair } from '../support/carriers.ts'
 import { dpopProof, type ProofKey, proofKey } from '../support/proofs.ts'
-import { addGateway, prepareDemo, pushDemo, TENANT, textOf } from './demo.ts'
+import { addGateway, pushDemo, TENANT, textOf } from './demo.ts'
 import { send } from './http.ts'
-import { createIssuer, type TestIssuer } from './issuer.ts'
+import type { TestIssuer } from './issuer.ts'
 import { until } from './ports.ts'
-import { startWarder, type Warder } from './warder.ts'
+import { startDemo } from './prepared.ts'
+import type { Warder } from './warder.ts'
 
 const API = 'https://api.example.com'
 const HTU = `${API}/repos`
@@ -131,15 +132,10 @@ async function register(): Promise<void> {
 }
 
 beforeAll(async () => {
-  ;[warder, issuer, holder, other] = await Promise.all([
-    startWarder(),
-    createIssuer(),
-    proofKey(),
-    proofKey(),
-  ])
+  ;({ warder, issuer } = await startDemo())
+  ;[holder, other] = await Promise.all([proofKey(), proofKey()])
   ;[domain, signer, service] = [makePair('ES256'), makePair('ES256'), makePair('ES256')]
   signerId = await calculateJwkThumbprint(signer.jwk)
-  await prepareDemo(warder, issuer)
   await register()
   await pushDemo(warder, { 'alone.cedar': ALONE }, '--activate')
   gatewayKey = await addGateway(warder, 'edge')
