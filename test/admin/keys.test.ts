@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { hashKey, keyHint, newAdminToken, newGatewayKey } from '#admin/keys.ts'
+import { hashKey, keyHint, newAdminToken, newApiKey, newGatewayKey } from '#admin/keys.ts'
+import { withoutSecrets } from '#decision-log/secrets.ts'
 
 test('a key holds 256 random bits, and what is stored of it does not reveal it', () => {
   const made = newGatewayKey()
@@ -14,4 +15,12 @@ test('a key holds 256 random bits, and what is stored of it does not reveal it',
 
 test('the hash is the SHA-256 of the whole key', () => {
   expect(hashKey('abc')).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
+})
+
+test.each([
+  ['of a gateway', newGatewayKey],
+  ['of an administrator', newAdminToken],
+  ['of an agent', newApiKey],
+])('a key %s is masked wherever it stands in a row', (_, make) => {
+  expect(withoutSecrets(`use ${make().key} here`)).toBe('use [masked] here')
 })

@@ -5,6 +5,7 @@ import { request } from '../support/raw-http.ts'
 import { startListener, type WireListener } from '../support/wire-listener.ts'
 
 const TOKEN = 'eyJhbGciOiJFUzI1NiJ9.c2VjcmV0LXBheWxvYWQ.c2lnbmF0dXJl'
+const API_KEY = `wak_${'c2VjcmV0LWtleQ'.repeat(3)}x`
 const OTHER_KEY = 'wgk_unknown_key_0123456789'
 
 const metrics = createMetrics()
@@ -68,13 +69,20 @@ test('no key and no token is in an answer, a metric, a report, a refusal or what
     request(decision.port, 'GET', `/g/${GATEWAY_KEY}/nothing`, call),
     request(decision.port, 'GET', `/g/${GATEWAY_KEY}/forward-auth`, [...call, agent]),
     request(decision.port, 'GET', `/g/${GATEWAY_KEY}/forward-auth`, [...call, agent, agent]),
+    request(decision.port, 'GET', `/g/${GATEWAY_KEY}/forward-auth`, [...call, ['x-api-key', API_KEY]]),
+    request(decision.port, 'GET', `/g/${GATEWAY_KEY}/forward-auth`, [
+      ...call,
+      ['authorization', `Bearer ${API_KEY}`],
+    ]),
+    request(decision.port, 'GET', `/g/${GATEWAY_KEY}/forward-auth`, [...call, ['authorization', API_KEY]]),
     request(decision.port, 'GET', `/g/${GATEWAY_KEY}/forward-auth`, [...call, ['authorization', TOKEN]]),
     request(envoy.port, 'GET', `/g/${GATEWAY_KEY}/../x`, [agent]),
     request(envoy.port, 'GET', '/deny', [agent, ['x-warder-gateway-key', GATEWAY_KEY]]),
   ])
   const asked = decider.asked.map(({ credentials: _credentials, ...rest }) => rest)
   const everything = JSON.stringify([answers, asked, decider.refused, written, await metrics.text()])
-  for (const secret of [GATEWAY_KEY, OTHER_KEY, TOKEN, 'c2VjcmV0']) expect(everything).not.toContain(secret)
+  for (const secret of [GATEWAY_KEY, OTHER_KEY, API_KEY, TOKEN, 'c2VjcmV0'])
+    expect(everything).not.toContain(secret)
   expect(decider.asked.flatMap(({ credentials }) => credentials).length).toBeGreaterThan(2)
 })
 
