@@ -11,6 +11,7 @@ import { type Warder as Asker, type CallAnswer, createWarder } from '../../integ
 import { decidedOf, warderForExpress } from '../../integrations/client-ts/express.ts'
 import { warderForHono } from '../../integrations/client-ts/hono.ts'
 import { guardTool } from '../../integrations/client-ts/mcp.ts'
+import { dpopProof, proofKey } from '../support/proofs.ts'
 import { addGateway, pushDemo, setAgentStatus, TENANT, textOf } from './demo.ts'
 import { type Call, send } from './http.ts'
 import type { TestIssuer } from './issuer.ts'
@@ -243,6 +244,70 @@ describe('an allow with max_age', () => {
     } finally {
       await setAgentStatus(warder, 'triage-bot', 'active')
     }
+  })
+})
+
+describe('a question that is repeated under its key', () => {
+  let gatewayKey: string
+  beforeAll(async () => {
+    gatewayKey = await addGateway(warder, 'repeating', '--external-url', 'https://api.test')
+  })
+
+  /** Asks once under `key`. */
+  async function ask(key: string, body: object) {
+    const response = await fetch(`http://127.0.0.1:${warder.decisionPort}/v1/decide`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${gatewayKey}`,
+        'content-type': 'application/json',
+        'idempotency-key': `"${key}"`,
+      },
+      body: JSON.stringify(body),
+    })
+    return JSON.parse(await response.text())
+  }
+
+  test('uses its proof once, and is answered by the same decision', async () => {
+    const key = await proofKey()
+    const token = await issuer.token('triage-bot', 'alice', { cnf: { jkt: key.jkt } })
+    const claims = { htm: 'GET', htu: 'https://api.test/repos', iat: Math.floor(Date.now() / 1000) }
+    const question = {
+      tool: 'github/list_repos',
+      credentials: { access_token: token, token_type: 'DPoP' },
+      proofs: {
+        call: { method: 'GET', path: '/repos', host: 'api.test' },
+        dpop: [await dpopProof(key, token, claims)],
+      },
+    }
+    const first = await ask('proof', question)
+    expect(first).toMatchObject({ decision: 'allow' })
+    expect(await ask('proof', question)).toEqual(first)
+    expect(await ask('another', question)).toMatchObject({
+      decision: 'deny',
+      reasons: [{ code: 'pop.replayed' }],
+    })
+  })
+
+  test('INVARIANT: an allow is not given again once its agent is revoked', async () => {
+    const question = {
+      tool: 'github/list_repos',
+      credentials: { access_token: await issuer.token('triage-bot', 'alice') },
+    }
+    const first = await ask('revoked', question)
+    expect(first).toMatchObject({ decision: 'allow' })
+    expect(await ask('revoked', question)).toEqual(first)
+    const revoked = await warder.json('revoke', 'agent', 'triage-bot', '--reason', 'test', '--tenant', TENANT)
+    try {
+      await until('the repeat is denied', 30_000, async () => {
+        const { decision, decision_id: id } = await ask('revoked', question)
+        return decision === 'deny' && id !== first.decision_id
+      })
+    } finally {
+      await warder.cli('revoke', 'lift', textOf(revoked, 'revocation'), '--tenant', TENANT)
+    }
+    await until('the agent is back', 30_000, async () => {
+      return (await ask(crypto.randomUUID(), question)).decision === 'allow'
+    })
   })
 })
 
