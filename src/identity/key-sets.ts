@@ -5,7 +5,12 @@ import type { Issuer } from '#model/issuer.ts'
 import type { FetchJwks } from './jwks-fetch.ts'
 import { type KeySet, parseKeySet } from './key-set.ts'
 import { profileOf } from './profiles.ts'
-import { createRemoteKeySet, type KeySetHealth, type RemoteKeySet } from './remote-key-set.ts'
+import {
+  type BundleFacts,
+  createRemoteKeySet,
+  type KeySetHealth,
+  type RemoteKeySet,
+} from './remote-key-set.ts'
 
 /** Keys of an issuer as they are now. */
 export interface CurrentKeys {
@@ -56,6 +61,7 @@ export function createKeySets(parts: {
     const made = createRemoteKeySet({
       fetch: () => parts.fetch(issuer, closing.signal),
       parse: (document) => parse(issuer, document),
+      ...(issuer.profile === 'spiffe' && { facts: bundleFacts }),
       clock: parts.clock,
       onFault: (cause) => parts.onFault(issuer.issuer, cause),
     })
@@ -119,4 +125,17 @@ function healthOfGiven(keys: CurrentKeys | undefined): KeySetHealth | undefined 
 function parse(issuer: Issuer, document: unknown): Result<KeySet, string> {
   const { keyUse, emptySetRevokes } = profileOf(issuer)
   return parseKeySet(document, keyUse, emptySetRevokes)
+}
+
+/** Numbers of a SPIFFE bundle; what is no whole number says nothing. */
+function bundleFacts(document: unknown): BundleFacts {
+  const { spiffe_sequence: sequence, spiffe_refresh_hint: hint } = Object(document) as {
+    readonly spiffe_sequence?: unknown
+    readonly spiffe_refresh_hint?: unknown
+  }
+  return { sequence: wholeNumber(sequence), refreshSeconds: wholeNumber(hint) }
+}
+
+function wholeNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
 }

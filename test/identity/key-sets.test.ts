@@ -278,6 +278,75 @@ test('an empty bundle revokes every key of a SPIFFE trust domain', async () => {
   await expect.poll(() => ask(token, 'acme', domain)).toMatchObject(unknownKey)
 })
 
+const SPIFFE = {
+  issuer: 'spiffe://example.org',
+  profile: 'spiffe',
+  types: ['', 'jwt', 'jose'],
+  claims: { tenant: undefined, agent: 'sub', user: 'sub' },
+} as const
+
+/** A JWT-SVID that `key` has signed. */
+function svidBy(key: SigningKey): Promise<string> {
+  const spoken = claims({ sub: 'spiffe://example.org/agent', iss: undefined as never, client_id: undefined })
+  return sign(key, spoken, { typ: 'JWT' })
+}
+
+/** Publishes a SPIFFE bundle with the key of `key`. */
+function publishBundle(key: SigningKey, facts: object = {}) {
+  const keySet = { keys: [{ ...key.jwk, use: 'jwt-svid' }], ...facts }
+  answer = (response) => response.end(JSON.stringify(keySet))
+}
+
+test.each<[string, object, object, boolean]>([
+  ['a higher sequence', { spiffe_sequence: 7 }, { spiffe_sequence: 8 }, true],
+  ['the same sequence', { spiffe_sequence: 7 }, { spiffe_sequence: 7 }, true],
+  ['a sequence where there was none', {}, { spiffe_sequence: 1 }, true],
+  ['a lower sequence', { spiffe_sequence: 7 }, { spiffe_sequence: 6 }, false],
+  ['no sequence where there was one', { spiffe_sequence: 7 }, {}, false],
+  ['a sequence that is no number', { spiffe_sequence: 7 }, { spiffe_sequence: '8' }, false],
+])('a SPIFFE bundle with %s takes the place of the one before: %s', async (_what, before, after, isTaken) => {
+  publishBundle(one, before)
+  expect(await ask(await svidBy(one), 'acme', SPIFFE)).toMatchObject(good)
+  publishBundle(two, after)
+  now += 11 * MINUTE
+  const outcome = await ask(await svidBy(two), 'acme', SPIFFE)
+  expect(outcome).toMatchObject(isTaken ? good : unknownKey)
+  // What was refused revokes nothing either.
+  expect(await ask(await svidBy(one), 'acme', SPIFFE)).toMatchObject(isTaken ? unknownKey : good)
+  expect(faults.some((fault) => fault.includes('the sequence of the bundle fell from 7'))).toBe(!isTaken)
+})
+
+test('the sequence of an issuer that is no trust domain says nothing', async () => {
+  answer = (response) => response.end(JSON.stringify({ keys: [one.jwk], spiffe_sequence: 7 }))
+  expect(await ask(await sign(one))).toMatchObject(good)
+  answer = (response) => response.end(JSON.stringify({ keys: [two.jwk], spiffe_sequence: 6 }))
+  now += 11 * MINUTE
+  expect(await ask(await sign(two))).toMatchObject(good)
+})
+
+test.each<[unknown, number, number]>([
+  [60, 59, 60],
+  [1, 29, 30],
+  [0, 29, 30],
+  [86_400, 299, 300],
+  [undefined, 299, 300],
+  ['60', 299, 300],
+])(
+  'a SPIFFE bundle with the refresh hint %s is kept for %i seconds, and fetched again after %i',
+  async (hint, kept, due) => {
+    publishBundle(one, hint === undefined ? {} : { spiffe_refresh_hint: hint })
+    const trusted = issuer([], { ...SPIFFE, keys: { kind: 'remote', url }, privateNetwork: true })
+    await keys.load('acme' as TenantId, trusted)
+    expect(hits).toBe(1)
+    now += kept * 1000
+    await keys.load('acme' as TenantId, trusted)
+    expect(hits).toBe(1)
+    now += (due - kept) * 1000
+    await keys.load('acme' as TenantId, trusted)
+    await expect.poll(() => hits, { timeout: 10_000 }).toBe(2)
+  },
+)
+
 test.each<[string, (at: string) => object, boolean]>([
   ['names this issuer', (at) => ({ issuer: ISSUER, jwks_uri: at }), true],
   ['names another', (at) => ({ issuer: 'https://evil.example', jwks_uri: at }), false],
