@@ -124,6 +124,29 @@ export function stateFeedContract(open: () => Promise<StateFeedSubject>): void {
     await soon(() => state.gatewayByKeyHash(hash) === undefined)
   })
 
+  test('an API key acts in its tenant alone, and is on the deny list when it was revoked', async () => {
+    const [id, other] = [await knownTenant(), await knownTenant()]
+    await store.putEntities(id, [agent('bot', { status: 'active' })])
+    const hash = newHash()
+    const expiresAt = (Date.now() + 600_000) as EpochMilliseconds
+    const added = await store.addApiKey(id, {
+      name: 'k',
+      agent: 'bot',
+      boundTo: undefined,
+      hash,
+      hint: 'wak_',
+      expiresAt,
+    })
+    if (typeof added === 'string') throw new Error(added)
+    await soon(() => state.tenant(id)?.apiKeys?.get(hash)?.agent === 'bot')
+    expect(state.tenant(other)?.apiKeys?.get(hash)).toBeUndefined()
+    await store.revokeApiKey(id, 'k', 'leaked')
+    const key = { kind: 'token', id: `urn:warder:api-key|${added.id}` } as const
+    const now = Date.now() as EpochMilliseconds
+    await soon(() => state.tenant(id)?.revocations?.find([key], now, undefined) !== undefined)
+    await soon(() => state.tenant(id)?.apiKeys?.size === 0)
+  })
+
   test('a rotated key counts until its time and ends then, without any further change', async () => {
     const id = await knownTenant()
     const [first, second, third] = [newHash(), newHash(), newHash()]
