@@ -33,12 +33,17 @@ const FALLING_BACK = {
     resource: { type: 'resource', id: "$params.arguments.?id.orValue('customer/c-eu')" },
   },
 }
+const ANY_ACTION = { ...MAPPING.evaluation, action: { name: 'tools/call' } }
 const ENTITIES = [
   entity('Agent', 'agent-1', { tenant, status: 'active', environment: 'any' }),
   entity('Server', 'crm', { protocol: 'mcp', endpoint: '/crm' }),
   entity('Tool', 'crm/get_customer', { ...TOOL, mapping: MAPPING }),
   entity('Action', 'crm/get_customer', {}, [{ type: 'Warder::Action', id: 'readTools' }]),
-  entity('Tool', 'crm/secret', { ...TOOL, sensitiveArguments: ['id'], mapping: MAPPING }),
+  entity('Tool', 'crm/secret', {
+    ...TOOL,
+    sensitiveArguments: ['id'],
+    mapping: { evaluation: ANY_ACTION },
+  }),
   entity('Tool', 'crm/broken', { ...TOOL, mapping: { evaluation: {} } }),
   entity('Tool', 'crm/other_action', {
     ...TOOL,
@@ -46,7 +51,7 @@ const ENTITIES = [
   }),
   entity('Tool', 'crm/other_subject', {
     ...TOOL,
-    mapping: { evaluation: { ...MAPPING.evaluation, subject: { id: '$token.client_id' } } },
+    mapping: { evaluation: { ...ANY_ACTION, subject: { id: '$token.client_id' } } },
   }),
 ]
 const WARDER = {
@@ -203,14 +208,19 @@ describe('a declared mapping says which resource a call is about', () => {
   })
 })
 
-describe('what can not be mapped denies', () => {
+describe('what can not be mapped denies, and the row says why', () => {
   test.each([
-    ['a mapping that was never right', 'broken'],
-    ['an action that is not the tool', 'other_action'],
-    ['a subject that is not the verified one', 'other_subject'],
-    ['an argument that the log must not hold', 'secret'],
-  ])('%s', async (_what, tool) => {
+    ['a mapping that was never right', 'broken', '`evaluation.action` must be an object'],
+    ['an action that is not the tool', 'other_action', 'the action is not the tool'],
+    ['a subject that is not the verified one', 'other_subject', 'the subject is not the verified one'],
+    [
+      'an argument that the log must not hold',
+      'secret',
+      'it reads an argument whose value must not be logged',
+    ],
+  ])('%s', async (_what, tool, detail) => {
     expect(await call(warder, tool, { id: 'c-eu' })).toBe('mapping.failed')
+    expect(warder.rows.at(-1)?.trace).toMatchObject({ detail })
     expect(JSON.stringify(warder.rows.at(-1)?.facts)).not.toContain('"mapped"')
   })
 
