@@ -14,6 +14,7 @@ import { caepEvent } from '#signals/transmit.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createPollQueue } from '#store/polls.ts'
 import { createSignalAdminStore, createSignalStore, openPollSecret } from '#store/signals.ts'
+import { wirePolls } from '#wire-polls.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
 import { makeKey } from '../support/tokens.ts'
@@ -170,6 +171,33 @@ test('a stream that was removed is not fetched any more', async () => {
   await round()
   expect(transmitter.requests).toEqual([])
 })
+
+test('a server that runs fetches what is due and counts what fails', async () => {
+  const { tenant, transmitter } = await opened()
+  transmitter.add('e-2', await eventOf('e-2', 'bob'))
+  const reported: string[] = []
+  let count = 0
+  const faults = {
+    report: ({ fault }: { readonly fault: string }) => reported.push(fault),
+    close: () => undefined,
+  }
+  const metrics = {
+    pollFault: () => {
+      count += 1
+    },
+  }
+  const close = wirePolls(db, openSealing, metrics, faults)
+  try {
+    await expect.poll(() => transmitter.waiting.size, { timeout: 45_000 }).toBe(0)
+    transmitter.answer = (_, outgoing) => json(outgoing, 500, {})
+    await expect.poll(() => count, { timeout: 45_000 }).toBeGreaterThan(0)
+  } finally {
+    await close()
+  }
+  expect(reported).toContain('it answered 500')
+  const rows = await createAdminStore(db, ACTOR).listRevocations({ tenant, includeOver: false }, { limit: 9 })
+  expect(rows).toMatchObject([{ kind: 'subject', id: `${SELF}|bob` }])
+}, 120_000)
 
 describe('the next poll is due', () => {
   const GOOD: Polled = { taken: 1, refused: 0, more: false }
