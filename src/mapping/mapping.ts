@@ -1,7 +1,7 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { type Inputs, readsOfAll } from './expression.ts'
-import type { Reads } from './reads.ts'
+import { type Reads, readsArgument } from './reads.ts'
 import { compileTemplate, expressionsIn, render, type Template } from './template.ts'
 
 /** What a call is about, in the words of AuthZEN. */
@@ -23,6 +23,8 @@ export interface Mapping {
 /** Most characters of a mapping, and of the context that one gives, both as JSON. */
 const LENGTH_MAX = 8_192
 const EXPRESSIONS_MAX = 64
+/** Most characters, as JSON, of the arguments that a mapping reads. Others may be of any size. */
+const ARGUMENTS_LENGTH_MAX = 16_384
 const ID_LENGTH_MAX = 1_024
 
 const MEMBERS: { readonly [field: string]: readonly string[] } = {
@@ -68,7 +70,29 @@ export function compileMapping(json: Json): Result<Mapping, string> {
   if (expressions.length > EXPRESSIONS_MAX) return failed(`may have ${EXPRESSIONS_MAX} expressions`)
   const objection = objectionToParties(template)
   if (objection !== undefined) return failed(objection)
-  return success({ reads: readsOfAll(expressions), evaluate: (inputs) => evaluate(template, inputs) })
+  const reads = readsOfAll(expressions)
+  return success({
+    reads,
+    evaluate: (inputs) => {
+      const bounded = boundedInputs(reads, inputs)
+      return bounded.ok ? evaluate(template, bounded.value) : bounded
+    },
+  })
+}
+
+/**
+ * The inputs with no other arguments than those that are read.
+ *
+ * INVARIANT: what expressions look at is small, so that no call holds up others, whatever it carries.
+ */
+function boundedInputs(reads: Reads, { params, token }: Inputs): Result<Inputs, string> {
+  const { arguments: given } = params
+  if (!isObject(given)) return success({ params, token })
+  const read = Object.entries(given).filter(([name]) => readsArgument(reads, name))
+  const kept = Object.fromEntries(read)
+  return JSON.stringify(kept).length > ARGUMENTS_LENGTH_MAX
+    ? failed('the arguments that it reads are too large')
+    : success({ params: { ...params, arguments: kept }, token })
 }
 
 function objectionToFields(evaluation: JsonObject): string | undefined {

@@ -188,9 +188,20 @@ test.each<[string, Json]>([
 test('a context that grows with the call is refused', () => {
   const found = evaluate(evaluation({ context: { x: '$params.arguments' } }), {
     name: 'x',
-    arguments: { id: 'c-1', blob: 'y'.repeat(10_000) },
+    arguments: { id: 'c-1', blob: 'y'.repeat(9_000) },
   })
   expect(found).toEqual({ ok: false, failure: 'the context is too large' })
+})
+
+test('the arguments that are read are bounded; others may be of any size', () => {
+  const mapping = compiled(evaluation({ context: { n: '$size(params.arguments.text)' } }))
+  const given = (text: string, other: string) =>
+    mapping.evaluate({ params: { name: 'x', arguments: { id: 'c', text, other } }, token: TOKEN })
+  expect(given('abc', 'y'.repeat(100_000))).toMatchObject({ ok: true, value: { context: { n: 3 } } })
+  expect(given('y'.repeat(20_000), '')).toEqual({
+    ok: false,
+    failure: 'the arguments that it reads are too large',
+  })
 })
 
 test('no text throws when it is compiled, and no argument when it is evaluated', () => {
