@@ -254,6 +254,28 @@ describe('what is remembered is bounded', () => {
     expect(seen).toEqual([0, 0, 3, 0, 3, 0])
   })
 
+  test('one that comes while the first is under way waits for what that decides', async () => {
+    const memory = createIdempotency()
+    const asked = { gateway: GATEWAY, wire: wire('a'), now: NOON }
+    const order: string[] = []
+    let end = (): void => undefined
+    const first = memory.run(asked, async (attempt) => {
+      order.push('first begins')
+      await new Promise<void>((resolve) => {
+        end = resolve
+      })
+      if (attempt.ok) for (const [position, each] of decisions(1)) attempt.value?.decided.set(position, each)
+      order.push('first ends')
+    })
+    const second = memory.run(asked, async (attempt) => {
+      order.push(`second knows ${attempt.ok ? attempt.value?.decided.size : 'nothing'}`)
+    })
+    await memory.run({ ...asked, wire: wire('b') }, async () => void order.push('another does not wait'))
+    end()
+    await Promise.all([first, second])
+    expect(order).toEqual(['first begins', 'another does not wait', 'first ends', 'second knows 1'])
+  })
+
   test('one that failed does not hold up the next', async () => {
     const memory = createIdempotency()
     const asked = { gateway: GATEWAY, wire: wire('a'), now: NOON }
