@@ -34,7 +34,7 @@ function configOf(): Config {
 }
 
 /** The wired decision path around the demo tenant, with an OTLP endpoint or without. */
-async function wired(append: AppendRows, endpoint?: string) {
+async function wired(append: AppendRows, endpoint?: string, waitMilliseconds = 60_000) {
   const metrics = createMetrics()
   const telemetry = await openTelemetry({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }, '1.2.3')
   const writer = createLogWriter({
@@ -44,7 +44,7 @@ async function wired(append: AppendRows, endpoint?: string) {
     queueMax: 100,
     writer: 'test',
     onFault: () => undefined,
-    waitMilliseconds: 50,
+    waitMilliseconds,
   })
   const state = {
     tenant: () => world.tenant,
@@ -102,6 +102,7 @@ describe('the wired decision path', () => {
     const { decider, telemetry, writer } = await wired(
       () => Promise.reject(new Error('no database')),
       collector.url,
+      50,
     )
     const { effect } = await decider.decide(nativeRequest(QUESTION), world.gateway)
     await writer.close(0)

@@ -70,7 +70,7 @@ test('10,000 concurrent writes keep their order and one unbroken chain, in group
       expect(rows.length).toBeLessThanOrEqual(500)
       await table.append(rows)
     },
-    { waitMilliseconds: 10_000 },
+    { waitMilliseconds: 60_000 },
   )
   const outcomes = await Promise.all(Array.from({ length: 10_000 }, (_, i) => writer.write(entry(`d${i}`))))
   expect(outcomes.every((outcome) => outcome.ok)).toBe(true)
@@ -85,10 +85,13 @@ test('10,000 concurrent writes keep their order and one unbroken chain, in group
 test('a write does not end before its row is durable', async () => {
   const table = createTable()
   const gate = Promise.withResolvers<void>()
-  const writer = writerFor(async (rows) => {
-    await gate.promise
-    await table.append(rows)
-  })
+  const writer = writerFor(
+    async (rows) => {
+      await gate.promise
+      await table.append(rows)
+    },
+    { waitMilliseconds: 60_000 },
+  )
   let ended = false
   const write = writer.write(entry('d1')).then(() => {
     ended = true
@@ -110,7 +113,7 @@ test('an append that failed is repeated with the same rows until it is confirmed
       if (seen.length < 3) throw new Error('connection refused')
       await table.append(rows)
     },
-    { onFault: (fault) => faults.push(fault), waitMilliseconds: 2_000 },
+    { onFault: (fault) => faults.push(fault), waitMilliseconds: 60_000 },
   )
   expect(await writer.write(entry('d1'))).toEqual(ok)
   expect(seen).toHaveLength(3)
@@ -130,7 +133,7 @@ test('an append that succeeded before the connection was lost is neither lost no
         throw new Error('connection lost')
       }
     },
-    { waitMilliseconds: 2_000 },
+    { waitMilliseconds: 60_000 },
   )
   expect(await Promise.all([writer.write(entry('d1')), writer.write(entry('d2'))])).toEqual([ok, ok])
   expect(table.rows().map((row) => row.decision_id)).toEqual(['d1', 'd2'])
@@ -140,12 +143,14 @@ test('an append that succeeded before the connection was lost is neither lost no
 test('a row that was not sent in time is recorded as the deny that was answered', async () => {
   const table = createTable()
   const gate = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<void>()
   const writer = writerFor(async (rows) => {
+    begun.resolve()
     await gate.promise
     await table.append(rows)
   })
   const sent = writer.write(entry('d1'))
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  await begun.promise
   const queued = writer.write(entry('d2'))
   expect(await Promise.all([sent, queued])).toEqual([unavailable, unavailable])
   gate.resolve()
@@ -181,7 +186,7 @@ test('an append that never answers is tried again, and its late success does no 
       }
       await table.append(rows)
     },
-    { appendMilliseconds: 20, waitMilliseconds: 1_000 },
+    { appendMilliseconds: 20, waitMilliseconds: 60_000 },
   )
   expect(await writer.write(entry('d1'))).toEqual(ok)
   late.resolve()
