@@ -78,7 +78,7 @@ test('a rotated key has two good secrets for a while, and its older one no longe
 test('a revoked key is gone with all its secrets, is on the deny list, and comes back by no rotation', async () => {
   const tenant = await tenantWithBot()
   const { id } = await added(tenant)
-  await rotateApiKey(store, { tenant, name: 'nightly', keepSeconds: 60 }, now)
+  await rotateApiKey(store, { tenant, name: 'nightly', keepSeconds: 3_600 }, now)
   expect(await revokeApiKey(store, { tenant, name: 'nightly', reason: 'leaked' })).toMatchObject({ ok: true })
   expect((await loaded(tenant)).size).toBe(0)
   const listed = await store.listRevocations({ tenant, includeOver: false }, PAGE)
