@@ -19,7 +19,12 @@ export const mcpFilter: GatewayDialect = {
     const item = { ...caller, tool: { server, name: `mcp:${method}` } }
     const read = readNativeItem(item, wire, now)
     if (!read.ok) return read
-    const request = { ...read.value, protocol: 'mcp', protocolEffect: 'read', candidates: list.candidates } as const
+    const request = {
+      ...read.value,
+      protocol: 'mcp',
+      protocolEffect: 'read',
+      candidates: list.candidates,
+    } as const
     return success({ requests: [request], semantic: 'single', itemErrors: new Map() })
   },
   write([answer], _asked, wire) {
