@@ -10,7 +10,7 @@ const REQUIRED = ['agent', 'user', 'tenant', 'obligations', 'authorization', 're
 const CARRIED_OUT_BY_WARDER = new Set(['audit', 'max_age'])
 // What clients send under these names is not repeated to Warder: of a connection, or told anew.
 const NOT_REPEATED =
-  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|host|content-length|content-encoding|cookie|forwarded|via|x-forwarded-.*|x-amz.*|x-real-ip|x-original-(?:method|uri|url)|x-warder-gateway-key|x-ssl-client-.*|client-cert.*)$/
+  /^(?:connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect|host|content-length|content-encoding|cookie|forwarded|via|x-forwarded-.*|x-amz.*|x-real-ip|x-original-(?:method|uri|url|content-length)|x-warder-(?:gateway-key|obligations|authorization|reason)|x-ssl-client-.*|client-cert.*)$/
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 /** The handler that AWS calls. */
@@ -53,12 +53,20 @@ function settingsOf(env) {
   }
 }
 
+// INVARIANT: what a client says in Warder's name is never told under that name, where a gateway that may assert identity would be
+// believed. It is told under an alias with underscores, which Warder denies from everybody, and so the attempt is in its log.
+function toldAs(name) {
+  return name.startsWith('x-warder-') ? name.replaceAll('-', '_') : name
+}
+
 async function ask(event, { url, gatewayKey, timeoutMilliseconds }) {
   const { method, target, host, sourceIp, headers } = callOf(event)
   const response = await fetch(`${url.replace(/\/+$/, '')}/forward-auth`, {
     method: 'POST',
     headers: [
-      ...headers.filter(([name]) => HEADER_NAME.test(name) && !NOT_REPEATED.test(name)),
+      ...headers
+        .filter(([name]) => HEADER_NAME.test(name) && !NOT_REPEATED.test(name))
+        .map(([name, value]) => [toldAs(name), value]),
       ['x-warder-gateway-key', gatewayKey],
       ['x-forwarded-method', method],
       ['x-forwarded-uri', target],

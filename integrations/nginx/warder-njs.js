@@ -1,15 +1,22 @@
 // Asks Warder about a request with its body, for nginx with njs; warder-njs.conf says where. docs/gateways/nginx.md explains it.
 
 // What belongs to one connection, or says what only nginx may say.
-const OWN = /^(?:connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|expect|host|content-length|x-warder-gateway-key|x-(?:forwarded|original)-.*)$/i
+const OWN = /^(?:connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|expect|host|content-length|x-warder-(?:gateway-key|obligations|authorization|reason)|x-(?:forwarded|original|ssl-client)-.*|client-cert.*)$/i
 const SAID = ['agent', 'user', 'tenant', 'obligations', 'authorization', 'reason', 'revocation_epoch']
+
+// INVARIANT: what a client says in Warder's name is never told under that name, where a gateway that may assert identity would be
+// believed. It is told under an alias with underscores, which Warder denies from everybody, and so the attempt is in its log.
+function toldAs(name) {
+  return name.startsWith('x-warder-') ? name.replace(/-/g, '_') : name
+}
 
 async function check(r) {
   const headers = {}
   // Every header as it came; what came twice is told as twice, and Warder denies where that matters.
   r.rawHeadersIn.forEach((pair) => {
     const name = pair[0].toLowerCase()
-    if (!OWN.test(name)) headers[name] = name in headers ? headers[name] + ', ' + pair[1] : pair[1]
+    const told = toldAs(name)
+    if (!OWN.test(name)) headers[told] = told in headers ? headers[told] + ', ' + pair[1] : pair[1]
   })
   const length = Number(r.headersIn['Content-Length'] || 0)
   let body = ''

@@ -95,7 +95,7 @@ describe('an HTTP API before a real Warder', () => {
   const denied: readonly (readonly [string, string, string, Headers, string])[] = [
     ['what policy does not permit', 'DELETE', '/repos/7', {}, 'policy.no_permit'],
     ['a bad token', 'GET', '/repos', { authorization: 'Bearer x' }, 'token.malformed'],
-    ['a forged identity', 'GET', '/repos', { 'x-warder-user': 'alice' }, 'identity.forged_header'],
+    ['a forged identity', 'GET', '/repos', { 'x-warder-user': 'alice' }, 'request.header_conflict'],
     ['a path that can be read in two ways', 'GET', '/repos/../admin', {}, 'request.path_ambiguous'],
     [
       'two tokens, joined as API Gateway joins them',
