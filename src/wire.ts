@@ -120,10 +120,7 @@ async function open(
   families = await wireFamilies(feed, { db, faults, reused }, opened)
   if (share.role !== 'front') keep(db, logger, faults, opened)
   const log = await openLog(config, { db, metrics, faults })
-  opened.push(async () => {
-    const { unwritten } = await log.writer.close(config.shutdownGraceSeconds * 1000)
-    if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
-  })
+  opened.push(() => closeLog(log, config, logger))
   const proofs = await openProofs(db, faults, opened)
   const guarding = { proofs, breakers, admit: createAdmit(db, feed.state), exchanger: exchange.exchanger }
   const around = { ...feed, ...guarding, families, writer: log.writer, metrics, faults, telemetry }
@@ -216,6 +213,11 @@ function issuerKeysOf(
     const health = keys.health(id, issuer)
     return health === undefined ? [] : [{ tenant: id, issuer: issuer.issuer, ...health }]
   })
+}
+
+async function closeLog({ writer }: OpenLog, config: Config, logger: Logger): Promise<void> {
+  const { unwritten } = await writer.close(config.shutdownGraceSeconds * 1000)
+  if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
 }
 
 async function openLog(
