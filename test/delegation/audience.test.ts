@@ -20,8 +20,7 @@ async function answerAt(
   const gateway = { ...world.gateway, settings }
   const token = await tokenOf({ act: act('b', 'a') ?? null, ...claims })
   const codes: string[] = []
-  for (const ask of Object.values(ASK))
-    codes.push(codeOf(await askWire({ ...world, gateway }, ask(token))))
+  for (const ask of Object.values(ASK)) codes.push(codeOf(await askWire({ ...world, gateway }, ask(token))))
   expect(new Set(codes).size).toBe(1)
   return codes[0]
 }
