@@ -101,7 +101,6 @@ test('redacted fields are gone from what takes the place of the result', () => {
       { type: 'text', text: '[removed]' },
       { type: 'text', text: '[removed]' },
     ],
-    structuredContent: { name: 'a', accounts: [{ bank: 'b' }] },
   })
 })
 

@@ -175,7 +175,7 @@ describe('before the answer', () => {
     const { mutated, members } = answer(extMcpResponse, [{ ...ALLOW, obligations }], { context, content })
     expect(members).toEqual([2])
     expect(JSON.stringify(mutated)).not.toContain('DE1')
-    expect(mutated).toMatchObject({ structuredContent: { accounts: [{ bank: 'b' }] } })
+    expect(mutated).toMatchObject({ content: [{ text: '{"name":"a"}' }, { text: '[removed]' }, {}] })
   })
 
   test('a list is one question with a candidate for each backend and each tool', () => {
