@@ -1,5 +1,6 @@
 import type { TenantId } from '#model/ids.ts'
 import type { Polled, PolledStream, PollStream } from './poll.ts'
+import type { PollSource } from './poll-source.ts'
 import type { SignalStream } from './stream.ts'
 
 /** A stream that is due, leased to this server for a while; the secret of its source is sealed. */
@@ -20,7 +21,7 @@ export interface PollQueue {
 }
 
 /** The secret of a stored source; undefined when it can't be opened here. */
-export type OpenPollSecret = (tenant: TenantId, url: string, sealed: string) => Promise<string | undefined>
+export type OpenPollSecret = (tenant: TenantId, source: PollSource) => Promise<string | undefined>
 
 const AT_ONCE = 16
 const SHORT_SECONDS = 5
@@ -68,7 +69,7 @@ async function attempt(
 ): Promise<Polled | string> {
   try {
     if (source === undefined) return 'the stream has no URL to poll'
-    const secret = await openSecret(stream.tenant, source.url, source.secret)
+    const secret = await openSecret(stream.tenant, source)
     if (secret === undefined) return 'the secret of the stream can not be opened'
     return await poll({ ...stream, source: { ...source, secret } } satisfies PolledStream, signal)
   } catch (error) {

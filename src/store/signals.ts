@@ -7,6 +7,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Dependency } from '#model/revocation.ts'
 import type { SignalEffect } from '#signals/effects.ts'
 import type { OpenPollSecret } from '#signals/poll-due.ts'
+import type { PollSource } from '#signals/poll-source.ts'
 import type { FoundStream, SignalStore } from '#signals/receive.ts'
 import type { SignalStream, StreamRecord } from '#signals/stream.ts'
 import { createWriter, type Writer } from './audit.ts'
@@ -38,8 +39,9 @@ export function createSignalAdminStore(
   }
 }
 
-/** INVARIANT: the URL is part of what a secret is sealed for, so that it is shown to no other one. */
-const sealedFor = (url: string): string => `signal poll ${url}`
+/** INVARIANT: both URLs and the client are part of what a secret is sealed for, so that it is shown to no third one. */
+const sealedFor = ({ url, client }: Pick<PollSource, 'url' | 'client'>): string =>
+  `signal poll ${JSON.stringify([url, client?.tokenUrl ?? null, client?.clientId ?? null])}`
 
 async function sealed(
   tenant: TenantId,
@@ -49,13 +51,13 @@ async function sealed(
   const { source } = record
   if (source === undefined) return record
   if (sealing === undefined) throw new Error('there is no key to seal the secret of the stream with')
-  const secret = (await sealing()).sealToken(tenant, sealedFor(source.url), source.secret)
+  const secret = (await sealing()).sealToken(tenant, sealedFor(source), source.secret)
   return { ...record, source: { ...source, secret } }
 }
 
 /** Opens what `addStream` has sealed. */
 export function openPollSecret(sealing: OpenSealing): OpenPollSecret {
-  return async (tenant, url, secret) => (await sealing()).openToken(tenant, sealedFor(url), secret)
+  return async (tenant, source) => (await sealing()).openToken(tenant, sealedFor(source), source.secret)
 }
 
 interface NewStream {

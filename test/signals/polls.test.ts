@@ -8,7 +8,7 @@ import { systemClock, toSeconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import { createPollStream, type Polled } from '#signals/poll.ts'
 import { type DueStream, pollDue } from '#signals/poll-due.ts'
-import { createPollTokens } from '#signals/poll-source.ts'
+import { createPollTokens, type PollSource } from '#signals/poll-source.ts'
 import { createReceiveSet } from '#signals/receive.ts'
 import { caepEvent } from '#signals/transmit.ts'
 import { createAdminStore } from '#store/admin-store.ts'
@@ -42,7 +42,7 @@ afterEach(async () => {
 const streams = () => createSignalAdminStore(db, ACTOR, openSealing)
 
 /** A tenant with a stream that is fetched from a transmitter, registered from a file as an administrator does. */
-async function opened() {
+async function opened(more: object = {}) {
   const transmitter = await startTransmitter()
   running.push(transmitter)
   const tenant = newTenant()
@@ -52,7 +52,7 @@ async function opened() {
     audience: 'https://warder.example',
     jwks: { keys: [signer.publicKey] },
     private_network: true,
-    poll: { url: transmitter.url, secret: 'poll-token' },
+    poll: { url: transmitter.url, secret: 'poll-token', ...more },
   }
   const added = await addStream(streams(), { tenant, name: 'idp', text: JSON.stringify(file) })
   if (!added.ok) throw new Error(added.failure.message)
@@ -144,16 +144,30 @@ test('failures count until a poll succeeds', async () => {
   expect(await failures()).toBe(0)
 })
 
-test('the secret is stored sealed, for this tenant and URL alone', async () => {
-  const { tenant, stream, transmitter } = await opened()
+test('the secret is stored sealed, for this tenant, these URLs and this client alone', async () => {
+  const client = { tokenUrl: 'https://idp.example/token', clientId: 'c' }
+  const authentication = 'client_secret_basic' as const
+  const { tenant, stream, transmitter } = await opened({
+    ...{ token_url: client.tokenUrl, client_id: client.clientId, authentication },
+  })
   const [row] = await db.owner<{ text: string; secret: string }[]>`
     select record::text as text, record->'source'->>'secret' as secret from signal_streams
     where stream = ${stream}::text::uuid`
   expect(row?.text).not.toContain('poll-token')
-  const secretAt = (who: TenantId, url: string) => openPollSecret(openSealing)(who, url, row?.secret ?? '')
-  expect(await secretAt(tenant, transmitter.url)).toBe('poll-token')
-  expect(await secretAt(tenant, 'https://evil.example/poll')).toBeUndefined()
-  expect(await secretAt(newTenant(), transmitter.url)).toBeUndefined()
+  const secret = row?.secret ?? ''
+  const secretAt = (who: TenantId, more: Partial<PollSource> = {}) => {
+    const source = { url: transmitter.url, long: false, secret, client: { ...client, authentication } }
+    return openPollSecret(openSealing)(who, { ...source, ...more })
+  }
+  expect(await secretAt(tenant)).toBe('poll-token')
+  expect(await secretAt(newTenant())).toBeUndefined()
+  const others: Partial<PollSource>[] = [
+    { url: 'https://evil.example/poll' },
+    { client: undefined },
+    { client: { ...client, authentication, tokenUrl: 'https://evil.example/token' } },
+    { client: { ...client, authentication, clientId: 'another' } },
+  ]
+  for (const other of others) expect(await secretAt(tenant, other)).toBeUndefined()
 })
 
 test('nothing can be pushed to a stream that is fetched', async () => {
