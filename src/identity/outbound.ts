@@ -32,7 +32,10 @@ export interface OutboundAnswer {
   readonly body: string
 }
 
-/** Makes a call; rejects when it can't be made, or its answer is too long or not UTF-8. Messages hold no secret. */
+/** There was an answer, and it is too long or not UTF-8. */
+export class UnreadableAnswer extends Error {}
+
+/** Makes a call; rejects when it can't be made, or with `UnreadableAnswer`. Messages hold no secret. */
 export type SendOutbound = (request: OutboundRequest) => Promise<OutboundAnswer>
 
 const BYTES_MAX = 65_536
@@ -110,8 +113,12 @@ async function readBounded(response: IncomingMessage, bytesMax: number): Promise
     if (!(chunk instanceof Uint8Array)) throw new Error('the answer is not bytes')
     bytes += chunk.length
     // Leaving the loop destroys the response, so an endless answer stops here.
-    if (bytes > bytesMax) throw new Error(`the answer is larger than ${bytesMax / 1024} KiB`)
+    if (bytes > bytesMax) throw new UnreadableAnswer(`the answer is larger than ${bytesMax / 1024} KiB`)
     chunks.push(chunk)
   }
-  return utf8.decode(Buffer.concat(chunks))
+  try {
+    return utf8.decode(Buffer.concat(chunks))
+  } catch {
+    throw new UnreadableAnswer('the answer is not UTF-8')
+  }
 }

@@ -6,11 +6,14 @@ import type { TenantId } from '#model/ids.ts'
 import type { Issuer, TokenExchange } from '#model/issuer.ts'
 import type { JsonObject } from '#model/value.ts'
 import { authenticated, type Post } from './client-authentication.ts'
-import type { OutboundAnswer, SendOutbound } from './outbound.ts'
+import { type OutboundAnswer, type SendOutbound, UnreadableAnswer } from './outbound.ts'
 import { parseStrictObject } from './strict-json.ts'
 
 /** The secret that proves us to the issuer; undefined when it is not there. */
 export type OpenExchangeSecret = (tenant: TenantId, issuer: Issuer) => string | undefined
+
+/** The server can't be reached, does not answer, or says that it can't just now: a fault whoever asks would meet. */
+export class ServerFault extends Error {}
 
 /** What calling the server takes. */
 export interface ExchangeCallParts {
@@ -52,7 +55,8 @@ const REFUSALS = [400, 401, 403]
 /**
  * Exchanges a token (RFC 8693 section 2.1). A failure is the server's refusal, as its error code.
  *
- * @throws when no usable answer could be had; the message holds no token and no secret
+ * @throws ServerFault when there was no answer, or a 5xx or 429
+ * @throws when the answer is not usable; no message holds a token or secret
  */
 export async function askForToken(
   parts: ExchangeCallParts,
@@ -79,7 +83,11 @@ export async function askForToken(
   )
   const json = answer.contentType === 'application/json' ? parseStrictObject(answer.body) : undefined
   if (REFUSALS.includes(answer.status)) return failed(errorOf(json))
-  if (answer.status !== 200) throw new Error(`the token exchange answered ${answer.status}`)
+  const { status } = answer
+  if (status !== 200) {
+    const Fault = status >= 500 || status === 429 ? ServerFault : Error
+    throw new Fault(`the token exchange answered ${status}`)
+  }
   if (json === undefined) throw new Error('the token exchange answered with no strict JSON object')
   return success(issuedIn(json, subject, target, toSeconds(now)))
 }
@@ -112,7 +120,10 @@ async function post(
   const secret = openSecret(tenant, issuer)
   if (secret === undefined) throw new Error('the secret of token exchanges can not be opened')
   const request = await authenticated(form, exchange, secret, issuer, now)
-  return await send({ ...request, ...(signal !== undefined && { signal }) })
+  return await send({ ...request, ...(signal !== undefined && { signal }) }).catch((fault: unknown) => {
+    if (fault instanceof UnreadableAnswer) throw fault
+    throw new ServerFault(fault instanceof Error ? fault.message : 'unknown fault')
+  })
 }
 
 /** RFC 6749 section 5.2. INVARIANT: the server's own words stay out; they may repeat the token. */

@@ -15,6 +15,7 @@ import {
   type ExchangeServer,
   type ExchangeTarget,
   type IssuedToken,
+  ServerFault,
 } from './token-exchange-call.ts'
 
 /** One token to be exchanged, for one call. */
@@ -161,7 +162,8 @@ function createAsk(parts: ExchangerParts): (question: ExchangeQuestion) => Promi
       if (!issued.ok) return failed(stop('exchange.refused', issued.failure))
       return (await remember(parts, question, issued.value, signal)) ? issued : unavailable(1)
     } catch (fault) {
-      circuits.failed(endpoint, now)
+      // INVARIANT: an answer about one token, however odd, leaves nobody else without exchanges.
+      if (fault instanceof ServerFault) circuits.failed(endpoint, now)
       parts.onFault(issuer.issuer, fault instanceof Error ? fault.message : 'unknown fault')
       return unavailable(1)
     }

@@ -207,6 +207,35 @@ test('a server that fails three times is left alone for a while', async () => {
   expect((await exchanged(question(subject))).cached).toBe(false)
 })
 
+test.each<[string, number, object]>([
+  ['with more scopes than were asked for', 200, { scope: 'pay admin' }],
+  ['with a token too long for a header', 200, { access_token: 'a'.repeat(7_000) }],
+  ['longer than any token', 200, { access_token: 'a'.repeat(70_000) }],
+  ['that is not found', 404, {}],
+])('answers %s about the token of one leave the others their exchanges', async (_, status, odd) => {
+  as.break((response) => {
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ ...ANSWER, ...odd }))
+  })
+  const [one, other] = [await as.token('agent-1', 'mallory'), await as.token('agent-2', 'alice')]
+  for (let i = 0; i < 4; i++)
+    expect(await exchanger.exchange(question(one, { scope: 'pay' }))).toMatchObject(
+      stopped('exchange.unavailable'),
+    )
+  as.break(undefined)
+  expect((await exchanged(question(other))).cached).toBe(false)
+})
+
+test.each([429, 500, 503])('answers %i leave the server alone for a while', async (status) => {
+  let count = 0
+  as.break((response) => {
+    count += 1
+    response.writeHead(status).end()
+  })
+  for (let i = 0; i < 5; i++) await exchanger.exchange(question(await as.token(`agent-${i}`, 'alice')))
+  expect(count).toBe(3)
+})
+
 test('a server that does not answer denies within the time', async () => {
   const impatient = createTokenExchanger({
     send: sendOutbound,
