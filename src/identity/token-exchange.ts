@@ -160,7 +160,7 @@ function createAsk(parts: ExchangerParts): (question: ExchangeQuestion) => Promi
       const issued = await askForToken(parts, question, question.subject, targetOf(question), { now, signal })
       circuits.succeeded(endpoint)
       if (!issued.ok) return failed(stop('exchange.refused', issued.failure))
-      return (await remember(parts, question, issued.value, signal)) ? issued : unavailable(1)
+      return (await remember(parts, question, issued.value, signal)) ?? issued
     } catch (fault) {
       // INVARIANT: an answer about one token, however odd, leaves nobody else without exchanges.
       if (fault instanceof ServerFault) circuits.failed(endpoint, now)
@@ -170,28 +170,34 @@ function createAsk(parts: ExchangerParts): (question: ExchangeQuestion) => Promi
   }
 }
 
+/** Undefined where the token may be handed out. */
 async function remember(
   parts: ExchangerParts,
   question: ExchangeQuestion,
   { token, expiresAt }: IssuedToken,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Result<never, Stop> | undefined> {
   const { tenant, issuer, exchange, dependencies, subjectIssuedAt, endsAt, now } = question
-  if (exchange.revocationUrl === undefined) return true
-  const kept = {
-    ...{ tenant, issuer: issuer.issuer, token, dependencies, subjectIssuedAt, endsAt },
-    expiresAt: expiresAt ?? question.subjectExpiresAt,
-  }
-  try {
-    await within(signal, parts.keep(kept))
-    return true
-  } catch (fault) {
-    parts.onFault(issuer.issuer, `a token could not be remembered: ${messageOf(fault)}`)
-    // Nobody would end it later.
+  if (exchange.revocationUrl === undefined) return undefined
+  // Nobody would end it later.
+  const end = (): void => {
     askToRevoke(parts, question, token, now).catch((error: unknown) =>
       parts.onFault(issuer.issuer, messageOf(error)),
     )
-    return false
+  }
+  // INVARIANT: what is remembered has an end of its own, and serves more than one call: no row for each call.
+  if (expiresAt === undefined) {
+    end()
+    return failed(stop('exchange.refused', 'no `expires_in`, which `revocation_url` demands of the issuer'))
+  }
+  try {
+    const kept = { tenant, issuer: issuer.issuer, token, dependencies, subjectIssuedAt, expiresAt, endsAt }
+    await within(signal, parts.keep(kept))
+    return undefined
+  } catch (fault) {
+    parts.onFault(issuer.issuer, `a token could not be remembered: ${messageOf(fault)}`)
+    end()
+    return unavailable(1)
   }
 }
 

@@ -315,9 +315,33 @@ test('a token of unknown life serves one call', async () => {
     const body = JSON.stringify({ ...ANSWER, expires_in: undefined })
     response.writeHead(200, { 'content-type': 'application/json' }).end(body)
   })
+  const issuer = registered({ revocation_url: undefined })
+  const asking = question(await as.token('agent-1', 'alice'), { issuer })
+  expect((await exchanged(asking)).cached).toBe(false)
+  expect((await exchanged(asking)).cached).toBe(false)
+})
+
+test('a token of unknown life that could be ended is refused and ended at once, and not asked for at each call', async () => {
+  const paths: string[] = []
+  as.break((response, path) => {
+    paths.push(path)
+    const body = JSON.stringify({ ...ANSWER, expires_in: undefined })
+    response.writeHead(200, { 'content-type': 'application/json' }).end(body)
+  })
   const asking = question(await as.token('agent-1', 'alice'))
-  expect((await exchanged(asking)).cached).toBe(false)
-  expect((await exchanged(asking)).cached).toBe(false)
+  for (let i = 0; i < 3; i++)
+    expect(await exchanger.exchange(asking)).toMatchObject({
+      failure: { code: 'exchange.refused', detail: expect.stringContaining('`expires_in`') },
+    })
+  await expect.poll(() => paths, { timeout: 30_000 }).toEqual(['/token', '/token/revocation'])
+  expect(kept).toEqual([])
+})
+
+test('a token is remembered until its own end, however long that of the agent lives', async () => {
+  const asking = question(await as.token('agent-1', 'alice'), { subjectExpiresAt: at(9_999) })
+  const outcome = await exchanger.exchange(asking)
+  if (!outcome.ok) throw new Error(outcome.failure.code)
+  expect(kept.map(({ expiresAt }) => expiresAt)).toEqual([outcome.value.expiresAt])
 })
 
 test('a hidden text shows itself to no printer', () => {
