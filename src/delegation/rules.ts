@@ -2,6 +2,7 @@ import type { Federation, FindAgent } from '#model/delegation.ts'
 import type { Actor, ChainEvidence, VerifiedIdentity } from '#model/identity.ts'
 import type { ReasonCode } from '#model/reasons.ts'
 import type { TenantState } from '#model/state.ts'
+import { mayNameActorsOf } from '#model/tenant-rules.ts'
 import { namesTool } from './tool-pattern.ts'
 
 /** Why a chain rule said no; the detail names the hop and goes to the log only. */
@@ -46,18 +47,15 @@ export function ruleCycle({ identity }: ChainFacts): Broken | undefined {
  * Whom the token's issuer may name, and the issuer that an agent is registered with.
  *
  * INVARIANT: of several issuers that could name an agent, only the one that it is registered with can. Else whoever runs one of them
- * could make himself the agents of all others.
+ * could make himself the agents of all others. What counts is who signed: that an actor is another issuer's (`act.iss`) is believed
+ * only of an issuer that the tenant lists that other one for.
  */
 export function ruleIssuer({ identity, tenant, findAgent }: ChainFacts): Broken | undefined {
   const { token } = identity
-  const listed =
-    token && Object.hasOwn(tenant.rules?.actorIssuers ?? {}, token.issuer)
-      ? tenant.rules?.actorIssuers?.[token.issuer]
-      : undefined
   for (const { id, issuer } of namedBy(identity)) {
     if (issuer === undefined) continue
-    if (listed !== undefined && issuer !== token?.issuer && !listed.includes(issuer))
-      return { code: 'chain.issuer', detail: `\`${token?.issuer}\` may not name actors of \`${issuer}\`` }
+    if (token !== undefined && !mayNameActorsOf(issuer, token.issuer, tenant.rules))
+      return { code: 'chain.issuer', detail: `\`${token.issuer}\` may not name actors of \`${issuer}\`` }
     const found = findAgent(id)
     const registered = found?.entity.attrs['issuer']
     if (registered !== undefined && registered !== issuer)

@@ -1,6 +1,7 @@
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Actor, Stop } from '#model/identity.ts'
 import type { TenantState } from '#model/state.ts'
+import { mayNameActorsOf } from '#model/tenant-rules.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { isObject } from './claim-path.ts'
 import { stop } from './stop.ts'
@@ -52,14 +53,13 @@ function readActor(act: JsonObject, issuer: string, tenant: TenantState): Result
   const foreign = FOREIGN_MEMBERS.find((name) => Object.hasOwn(act, name))
   if (foreign !== undefined) return invalid(`\`act.${foreign}\` has no meaning`)
   // An actor's `iss` is the namespace of its id; from an unknown one, `sub` could be anybody's.
-  if (iss !== undefined && iss !== issuer && !isKnown(iss, issuer, tenant))
+  if (iss !== undefined && !isKnown(iss, issuer, tenant))
     return failed(stop('token.issuer_unknown', '`act.iss`'))
   return success({ issuer: iss ?? issuer, id: sub, ...(profile !== undefined && { profile }) })
 }
 
 function isKnown(named: string, by: string, { issuers, rules }: TenantState): boolean {
-  const listed = Object.hasOwn(rules?.actorIssuers ?? {}, by) ? (rules?.actorIssuers?.[by] ?? []) : []
-  return listed.includes(named) || issuers.some(({ issuer }) => issuer === named)
+  return mayNameActorsOf(named, by, rules) || issuers.some(({ issuer }) => issuer === named)
 }
 
 function isId(value: Json | undefined): value is string {

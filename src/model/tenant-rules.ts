@@ -15,7 +15,7 @@ export interface TenantRules {
   readonly grantsRequired?: boolean
   /** Least evidence of a chain. Default `declared`: whom a gateway is registered to assert is believed. */
   readonly chainEvidenceMin?: 'declared' | 'token' | 'registered' | 'proven'
-  /** Which issuer may name actors of which other issuer's namespace. Default: its own, and those of the tenant's issuers. */
+  /** Which issuer may name actors of which other issuers' namespaces, beside its own. Default: of none. */
   readonly actorIssuers?: { readonly [issuer: string]: readonly string[] }
   /** Circuit breaker for each agent: trips at this share of denials (0 to 1) over at least `minimum` decisions in the window. */
   readonly breaker?: {
@@ -24,4 +24,13 @@ export interface TenantRules {
     readonly windowSeconds: number
     readonly openSeconds: number
   }
+}
+
+/** Whether a token that `signer` has signed may name actors of `issuer`: its own, and those of whom the tenant lists for it. */
+export function mayNameActorsOf(issuer: string, signer: string, rules: TenantRules | undefined): boolean {
+  const { actorIssuers = {} } = rules ?? {}
+  return (
+    issuer === signer ||
+    (Object.hasOwn(actorIssuers, signer) && actorIssuers[signer]?.includes(issuer) === true)
+  )
 }

@@ -122,6 +122,27 @@ const CASES: readonly Case[] = [
     code: 'chain.issuer',
   },
   {
+    name: 'an issuer names nobody else’s actors unless the matrix lists it, whoever acts now',
+    act: act({ sub: 'a', iss: PARTNER }),
+    scene: { agents: [...without('a'), agent('a', { issuer: PARTNER })] },
+    code: 'chain.issuer',
+  },
+  {
+    name: 'nor at an inner hop',
+    act: act('c', 'b', { sub: 'a', iss: PARTNER }),
+    scene: { agents: [...without('a'), agent('a', { issuer: PARTNER })] },
+    code: 'chain.issuer',
+  },
+  {
+    name: 'nor where the matrix lists it for another',
+    act: act({ sub: 'a', iss: PARTNER }),
+    scene: {
+      agents: [...without('a'), agent('a', { issuer: PARTNER })],
+      rules: { actorIssuers: { [PARTNER]: [PARTNER] } },
+    },
+    code: 'chain.issuer',
+  },
+  {
     name: 'an issuer that the matrix lists may be named',
     act: act('b', { sub: 'a', iss: PARTNER }),
     scene: {
@@ -159,7 +180,10 @@ const CASES: readonly Case[] = [
   {
     name: 'an agent that is registered with one issuer is not believed from another',
     act: act('b', { sub: 'a', iss: PARTNER }),
-    scene: { agents: [...without('a'), agent('a', { issuer: 'https://idp.example' })] },
+    scene: {
+      agents: [...without('a'), agent('a', { issuer: 'https://idp.example' })],
+      rules: { actorIssuers: { 'https://idp.example': [PARTNER] } },
+    },
     code: 'chain.issuer',
   },
 
