@@ -14,8 +14,9 @@ export interface MappedCall {
   readonly identity: VerifiedIdentity
 }
 
-/** Type of the subject where no mapping says it (COAZ-MCP, "Default Mappings"). */
-const SUBJECT_TYPE = 'identity'
+/** Type of a user where no mapping says it (COAZ-MCP, "Default Mappings"), and of an agent without a user. */
+const USER_TYPE = 'identity'
+const AGENT_TYPE = 'agent'
 
 /**
  * The call as the mapping of its tool says: what is called stays, and a resource and facts of the call are added. For policies of a
@@ -23,8 +24,9 @@ const SUBJECT_TYPE = 'identity'
  *
  * A gateway that asks through AuthZEN has mapped already.
  *
- * INVARIANT: the subject is the verified user, or the verified agent where there is no user; a mapping that says another denies. What
- * can't be mapped denies.
+ * INVARIANT: the subject is the verified user, or the verified agent where there is no user; a mapping that says another denies. A
+ * user and an agent never share a type, so a client whose id is a user's `sub` is not that user (RFC 9068 section 5). What can't be
+ * mapped denies.
  */
 export function applyMapping(
   request: AuthorizationRequest,
@@ -90,7 +92,10 @@ function asked({ request, identity, tool, isOwn }: Call, mapped: Mapped): Result
       ? success({ request: withFacts, identity })
       : stopped('mapping.failed', 'the action is not the tool')
   }
-  const uid = { type: subject.type ?? SUBJECT_TYPE, id: party.id }
+  const isLoneAgent = identity.user === undefined
+  const uid = { type: subject.type ?? (isLoneAgent ? AGENT_TYPE : USER_TYPE), id: party.id }
+  if ((uid.type === AGENT_TYPE) !== isLoneAgent)
+    return stopped('mapping.failed', 'the type `agent` is for an agent without a user, which has no other')
   return success({
     request: { ...withFacts, action: { name: action.name, properties: {} } },
     identity: { ...identity, subject: { uid, provenance: party.provenance, properties: {} } },

@@ -34,6 +34,11 @@ const FALLING_BACK = {
   },
 }
 const ANY_ACTION = { ...MAPPING.evaluation, action: { name: 'tools/call' } }
+const AS_AGENT = {
+  subject: { type: 'agent', id: '$token.sub' },
+  action: { name: 'tools/call' },
+  resource: { type: 'tool', id: 'crm/backup' },
+}
 const ENTITIES = [
   entity('Agent', 'agent-1', { tenant, status: 'active', environment: 'any' }),
   entity('Server', 'crm', { protocol: 'mcp', endpoint: '/crm' }),
@@ -82,16 +87,18 @@ const CUSTOMERS = [
 ]
 const OWN = {
   schema: `entity identity;
+entity agent;
 entity customer { region: String };
 entity tool;
 entity mcp_server;
 action get_customer appliesTo { principal: [identity], resource: [customer], context: { agent?: String, case: String } };
-action "tools/call" appliesTo { principal: [identity], resource: [tool], context: { agent?: String } };
+action "tools/call" appliesTo { principal: [identity, agent], resource: [tool], context: { agent?: String } };
 action initialize appliesTo { principal: [identity], resource: [mcp_server], context: { agent?: String } };`,
   policies: `
 @id("customers") permit (principal == identity::"alice", action == Action::"get_customer", resource)
   when { resource.region == "eu" && context.case != "closed" && context has agent && context.agent == "agent-1" };
 @id("weather") permit (principal == identity::"alice", action == Action::"tools/call", resource == tool::"crm/weather");
+@id("backup") permit (principal == agent::"backup", action == Action::"tools/call", resource == tool::"crm/backup");
 @id("connect") permit (principal, action == Action::"initialize", resource == mcp_server::"crm");`,
 }
 
@@ -121,6 +128,7 @@ beforeAll(async () => {
     entities: [
       ...ENTITIES.filter(({ uid }) => uid.id !== 'crm/get_customer'),
       entity('Tool', 'crm/get_customer', { mapping: { evaluation: lower } }),
+      entity('Tool', 'crm/as_agent', { mapping: { evaluation: AS_AGENT } }),
       { uid: { type: 'customer', id: 'c-eu' }, attrs: { region: 'eu' }, tags: {}, parents: [] },
       { uid: { type: 'customer', id: 'c-us' }, attrs: { region: 'us' }, tags: {}, parents: [] },
     ],
@@ -278,6 +286,26 @@ describe('a tenant with its own vocabulary', () => {
     ['a method whose parameter is missing', 'resources/read', {}, 'mapping.missing'],
   ])('%s', async (_what, method, params, expected) => {
     expect(await send(own, method, params)).toBe(expected)
+  })
+
+  describe('never takes a client for the user whose `sub` is its id, nor a user for the client', () => {
+    const alone = (id: string) => ({ sub: id, client_id: id })
+    test.each<[string, string, object, string]>([
+      ['the user', 'weather', { sub: 'alice' }, 'allow'],
+      ['the client', 'weather', alone('alice'), 'policy.no_permit'],
+      ['the client, by a mapping that says `identity`', 'get_customer', alone('alice'), 'mapping.failed'],
+      ['an agent alone, by its own type', 'backup', alone('backup'), 'allow'],
+      ['a user of that name', 'backup', { sub: 'backup' }, 'policy.no_permit'],
+      [
+        'a user of that name, by a mapping that says `agent`',
+        'as_agent',
+        { sub: 'backup' },
+        'mapping.failed',
+      ],
+      ['an agent alone, by that mapping', 'as_agent', alone('backup'), 'allow'],
+    ])('%s', async (_who, tool, more, expected) => {
+      expect(await call(own, tool, { id: 'c-eu' }, more)).toBe(expected)
+    })
   })
 
   test('a call that is no message of MCP has no default mapping', async () => {
