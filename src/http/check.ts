@@ -110,13 +110,14 @@ async function answerCheck(
   if (gateway === undefined) return
   const wire = toWire(incoming, rawUrl, outcome.kind === 'read' ? outcome.body : new Uint8Array())
   const answer = async (attempt: Result<Attempt | undefined, Malformed>): Promise<void> => {
+    // INVARIANT: nor is what it was while the request waited for the one that came before: not its key, not its settings.
+    const current = attempt.ok && attempt.value !== undefined ? authenticate() : gateway
+    if (current === undefined) return
     const read = () =>
       outcome.kind === 'read'
-        ? route.dialect.read(wire, gateway, parts.clock())
+        ? route.dialect.read(wire, current, parts.clock())
         : tooLarge(parts.limits.bodyBytesMax)
-    // INVARIANT: nor is it worth anything when it was revoked while the request waited for the one that came before.
-    if (attempt.ok && attempt.value !== undefined && authenticate() === undefined) return
-    await answerRead(parts, { incoming, outgoing, route, wire, gateway, startedAt }, attempt, read)
+    await answerRead(parts, { incoming, outgoing, route, wire, gateway: current, startedAt }, attempt, read)
   }
   // INVARIANT: only where the gateway writes the headers. Elsewhere the key is its client's, for the API behind.
   if (!isJsonDialect(route.name)) return await answer(success(undefined))

@@ -178,6 +178,47 @@ describe('INVARIANT: an allow that no longer holds is never given again', () => 
   })
 })
 
+describe('INVARIANT: a repeat that waited is asked by the gateway as it is then', () => {
+  test.each<[string, (before: Gateway) => Gateway | undefined, number, readonly string[]]>([
+    [
+      'changed meanwhile: by its new settings',
+      (before) => ({ ...before, name: 'new' }),
+      200,
+      ['test', 'new'],
+    ],
+    ['revoked meanwhile: not at all', () => undefined, 401, ['test']],
+  ])('%s', async (_what, change, status, names) => {
+    await pdp.listener.close(0)
+    const found = { gateway: gateway as Gateway | undefined, times: 0 }
+    const waits = Promise.withResolvers<void>()
+    const released = Promise.withResolvers<void>()
+    const askedBy: string[] = []
+    pdp = await startListener('decision', {
+      decider: {
+        ...pdp.decider,
+        async decide(asked, by, earlier) {
+          askedBy.push(by.name)
+          await released.promise
+          return await world.decider.decide(asked, by, earlier)
+        },
+      },
+      clock: () => NOON,
+      findGateway: () => {
+        // The first is looked up three times before it is decided, the second twice before it waits.
+        if (++found.times === 5) waits.resolve()
+        return found.gateway
+      },
+    })
+    const both = [ask(QUESTION, '"k"'), ask(QUESTION, '"k"')]
+    await waits.promise
+    found.gateway = change(gateway)
+    released.resolve()
+    const answers = await Promise.all(both)
+    expect(answers.map((each) => each.status).sort()).toEqual([200, status])
+    expect(askedBy).toEqual(names)
+  })
+})
+
 describe('a key that belongs to another request', () => {
   test.each([
     ['/v1/decide', QUESTION, DENIED],
