@@ -79,7 +79,9 @@ function questionOf(
   const isToken = credential?.scheme === 'bearer' || credential?.scheme === 'dpop'
   if (identity === undefined || token === undefined || token.kind !== undefined || !isToken) return undefined
   if (issuer?.tokenExchange === undefined) return undefined
-  const dependencies = dependenciesOf(identity, call ?? asked, tenant)
+  const { crossings = [], endsAt } = identity.delegation
+  const homes = crossings.map((id) => ({ kind: 'tenant', id }) as const)
+  const dependencies = [...dependenciesOf(identity, call ?? asked, tenant), ...homes]
   return {
     tenant: tenant.id,
     issuer,
@@ -90,7 +92,8 @@ function questionOf(
     subjectIssuedAt: token.issuedAt,
     // A stop of one tool does not end what the token is good for beside it.
     dependencies: dependencies.filter(({ kind }) => kind !== 'tool'),
-    endsAt: identity.delegation.endsAt,
+    crossings,
+    endsAt,
     now: asked.now,
   }
 }

@@ -3,6 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createDecider, type Steps } from '#decide.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import { createMask } from '#decision-log/mask.ts'
+import { createDelegations } from '#delegation/delegations.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
 import { native } from '#gateways/native.ts'
 import type { GatewayDialect } from '#gateways/wire.ts'
@@ -18,7 +19,9 @@ import type { TenantState } from '#model/state.ts'
 import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { RevocationSnapshot } from '#revocation/snapshot.ts'
+import { agent, FOREIGN, federation } from './delegation/scene.ts'
 import { issuer } from './support/tokens.ts'
 import { jsonWire, wire } from './support/wire.ts'
 import { createWorld, NOON, policyFile, type World } from './support/world.ts'
@@ -90,6 +93,8 @@ interface Scene {
   readonly credentials?: AuthorizationRequest['credentials']
   readonly writes?: boolean
   readonly exchanger?: null
+  /** An actor that another tenant has sent. */
+  readonly guest?: boolean
 }
 
 const issued = (seconds?: number) => async () => {
@@ -122,7 +127,9 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
     token = {},
     outcome = issued(300),
   } = scene
-  let tenant: TenantState = { ...world.tenant, issuers: scene.issuers ?? [TRUST] }
+  const guests = applyEntities(emptyRegistry(), [agent('guest')], [])
+  const delegations = createDelegations([], scene.guest ? [federation()] : [])
+  let tenant: TenantState = { ...world.tenant, issuers: scene.issuers ?? [TRUST], delegations }
   const provenance = token === null ? 'gateway' : 'verified'
   const party = (id: string) => ({ id, provenance, properties: {} }) as const
   const identity: VerifiedIdentity = {
@@ -130,13 +137,13 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
     agent: party('bot'),
     user: party('alice'),
     subject: undefined,
-    delegation: { source: 'none', chain: [] },
+    delegation: scene.guest ? { source: 'token', chain: [{ id: 'guest' }] } : { source: 'none', chain: [] },
     token: token === null ? undefined : { ...TOKEN, ...token },
   }
   const steps: Steps = {
     clock: () => NOON,
     state: {
-      tenant: () => tenant,
+      tenant: (id) => (id === FOREIGN ? { ...tenant, id, registry: guests } : tenant),
       gatewayByKeyHash: () => undefined,
       refreshedAt: NOON,
       ageMilliseconds: () => 0,
@@ -187,6 +194,12 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
 const deny = (code: string) => ({ effect: 'deny', reasons: [{ code }], obligations: [] })
 
 describe('an exchange that a policy demands', () => {
+  test('hangs on the tenant that sent an actor of the call', async () => {
+    expect(await decide({ guest: true })).toMatchObject({ effect: 'allow' })
+    expect(asked[0]?.crossings).toEqual([FOREIGN])
+    expect(asked[0]?.dependencies).toContainEqual({ kind: 'tenant', id: FOREIGN })
+  })
+
   test.each(['forward-auth', 'envoy-http', 'envoy-grpc'] as const)(
     'is made by Warder for a gateway of %s that is registered for it',
     async (dialect) => {

@@ -63,6 +63,7 @@ function question(subject: string): ExchangeQuestion {
     subjectExpiresAt: (toSeconds(now) + 300) as EpochSeconds,
     subjectIssuedAt: undefined,
     dependencies: [SESSION],
+    crossings: [],
     endsAt: undefined,
   }
 }

@@ -26,6 +26,8 @@ export interface ExchangeQuestion extends ExchangeServer, ExchangeTarget {
   readonly subjectIssuedAt: EpochSeconds | undefined
   /** What the new token ends with: whatever of it is revoked, the token is ended too. */
   readonly dependencies: readonly Dependency[]
+  /** Other tenants that sent an agent of the call: what they revoke ends the token too. */
+  readonly crossings: readonly TenantId[]
   /** When a grant or federation that it rests on ends by itself. */
   readonly endsAt: EpochSeconds | undefined
   readonly now: EpochMilliseconds
@@ -43,6 +45,7 @@ export interface KeptToken {
   readonly issuer: string
   readonly token: Hidden
   readonly dependencies: readonly Dependency[]
+  readonly crossings: readonly TenantId[]
   readonly subjectIssuedAt: EpochSeconds | undefined
   /** When the token is worth nothing any more. */
   readonly expiresAt: EpochSeconds
@@ -81,7 +84,8 @@ const MILLISECONDS_MAX = 1_500
 type Outcome = Result<IssuedToken, Stop>
 
 interface Entry {
-  readonly tenant: TenantId
+  /** Whose revocations end it. */
+  readonly tenants: readonly TenantId[]
   readonly outcome: Outcome
   readonly until: EpochSeconds
   readonly dependencies: ReadonlySet<string>
@@ -114,7 +118,8 @@ export function createTokenExchanger(parts: ExchangerParts): TokenExchanger {
     const oldest = entries.keys().next().value
     if (entries.size >= ENTRIES_MAX && oldest !== undefined) entries.delete(oldest)
     const dependencies = new Set(question.dependencies.map(keyOf))
-    entries.set(slot, { tenant: question.tenant, outcome, until, dependencies })
+    const tenants = [question.tenant, ...question.crossings]
+    entries.set(slot, { tenants, outcome, until, dependencies })
     return outcome
   }
 
@@ -135,7 +140,7 @@ export function createTokenExchanger(parts: ExchangerParts): TokenExchanger {
       forgotten += 1
       const keys = dependencies.map(keyOf)
       for (const [slot, entry] of entries) {
-        const isOurs = tenant === null || entry.tenant === tenant
+        const isOurs = tenant === null || entry.tenants.includes(tenant)
         if (isOurs && keys.some((key) => entry.dependencies.has(key))) entries.delete(slot)
       }
     },
@@ -177,7 +182,7 @@ async function remember(
   { token, expiresAt }: IssuedToken,
   signal: AbortSignal,
 ): Promise<Result<never, Stop> | undefined> {
-  const { tenant, issuer, exchange, dependencies, subjectIssuedAt, endsAt, now } = question
+  const { tenant, issuer, exchange, dependencies, crossings, subjectIssuedAt, endsAt, now } = question
   if (exchange.revocationUrl === undefined) return undefined
   // Nobody would end it later.
   const end = (): void => {
@@ -191,8 +196,8 @@ async function remember(
     return failed(stop('exchange.refused', 'no `expires_in`, which `revocation_url` demands of the issuer'))
   }
   try {
-    const kept = { tenant, issuer: issuer.issuer, token, dependencies, subjectIssuedAt, expiresAt, endsAt }
-    await within(signal, parts.keep(kept))
+    const under = { tenant, issuer: issuer.issuer, dependencies, crossings, subjectIssuedAt }
+    await within(signal, parts.keep({ ...under, token, expiresAt, endsAt }))
     return undefined
   } catch (fault) {
     parts.onFault(issuer.issuer, `a token could not be remembered: ${messageOf(fault)}`)
@@ -205,7 +210,8 @@ async function remember(
 function slotOf(question: ExchangeQuestion): string {
   const { tenant, issuer, subject, audience, scope = null, resource = null } = question
   const dependencies = question.dependencies.map(keyOf).sort()
-  const whole = [tenant, subject.reveal(), audience, scope, resource, dependencies, issuer]
+  const crossings = question.crossings.toSorted()
+  const whole = [tenant, subject.reveal(), audience, scope, resource, dependencies, crossings, issuer]
   return hash('sha256', JSON.stringify(whole), 'base64url')
 }
 

@@ -23,20 +23,24 @@ export async function keepExchangedToken(
   { owner }: Pick<Database, 'owner'>,
   kept: SealedToken,
 ): Promise<void> {
-  const { tenant, issuer, sealed, dependencies, subjectIssuedAt = null, expiresAt, endsAt } = kept
+  const { tenant, issuer, sealed, dependencies, crossings, subjectIssuedAt = null, expiresAt, endsAt } = kept
   const due = endsAt === undefined ? null : instantOf(endsAt)
   const pairs = JSON.stringify(dependencies.map(({ kind, id }) => [kind, id]))
+  const homes = JSON.stringify(crossings)
   await owner.begin(async (transaction) => {
     await transaction`select pg_advisory_xact_lock_shared(${EXCHANGE_LOCK}::bigint)`
     await transaction`
-      insert into exchanged_tokens (tenant, issuer, sealed, dependencies, subject_issued_at, expires_at, due_at)
+      insert into exchanged_tokens (
+        tenant, issuer, sealed, dependencies, crossings, subject_issued_at, expires_at, due_at)
       select ${tenant}, ${issuer}, ${sealed}, 
         array(select (pair ->> 0) || ' ' || (pair ->> 1) from json_array_elements(${pairs}::text::json) pair),
+        array(select json_array_elements_text(${homes}::text::json)),
         ${subjectIssuedAt}::bigint,
         ${instantOf(expiresAt)}::text::timestamptz,
         case when exists (
           select from revocations r
-          where (r.tenant is null or r.tenant = ${tenant}) and r.version_to is null
+          where r.version_to is null and (r.tenant is null or r.tenant = ${tenant}
+              or r.tenant in (select json_array_elements_text(${homes}::text::json)))
             and (r.expires_at is null or r.expires_at > now())
             and (r.issued_before is null or ${subjectIssuedAt}::bigint is null or ${subjectIssuedAt}::bigint < r.issued_before)
             and (r.kind, r.target) in (
@@ -58,7 +62,8 @@ export async function endExchangedTokens(
   await transaction`select pg_advisory_xact_lock(${EXCHANGE_LOCK}::bigint)`
   await transaction`
     update exchanged_tokens set due_at = now()
-    where dependencies @> array[${`${kind} ${id}`}::text] and (${tenant}::text is null or tenant = ${tenant})
+    where dependencies @> array[${`${kind} ${id}`}::text] 
+      and (${tenant}::text is null or tenant = ${tenant} or ${tenant} = any(crossings))
       and (${issuedBefore}::bigint is null or subject_issued_at is null or subject_issued_at < ${issuedBefore}::bigint)
       and (due_at is null or due_at > now()) and attempts = 0 and expires_at > now()`
 }

@@ -19,6 +19,8 @@ export const exchangedTokens = warder.table(
     sealed: text('sealed').notNull(),
     /** What it ends with, each as `KIND ID`: session, task, agent, grant and all else that the call hung on. */
     dependencies: text('dependencies').array().notNull(),
+    /** Other tenants that sent an agent of the call; what they revoke ends it too. */
+    crossings: text('crossings').array().notNull().default([]),
     /** When the token was issued that it was exchanged for, in seconds since 1970; null: unknown. */
     subjectIssuedAt: version('subject_issued_at'),
     createdAt: instant('created_at').notNull().defaultNow(),

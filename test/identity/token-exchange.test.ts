@@ -68,6 +68,7 @@ function question(subject: string, more: Partial<ExchangeQuestion> = {}): Exchan
     subjectExpiresAt: (now / 1000 + 300) as EpochSeconds,
     subjectIssuedAt: undefined,
     dependencies: [{ kind: 'session', id: `${as.issuer}|s-1` }],
+    crossings: [],
     endsAt: undefined,
     now,
     ...more,
@@ -133,6 +134,7 @@ describe('the cache', () => {
       question(subject, { issuer: registered({ actor_token: true }) }),
       question(subject, { dependencies: [{ kind: 'session', id: `${as.issuer}|s-2` }] }),
       question(subject, { dependencies: [{ kind: 'task', id: 't-1' }] }),
+      question(subject, { crossings: ['globex' as TenantId] }),
     ]
     for (const other of others) expect((await exchanged(other)).cached).toBe(false)
   })
@@ -165,6 +167,17 @@ describe('the cache', () => {
     exchanger.forgetAll()
     expect(await isCached()).toBe(false)
     expect(exchanger.stats().entries).toBe(1)
+  })
+
+  test('drops what the tenant has revoked that sent the agent', async () => {
+    const subject = await as.token('agent-1', 'alice')
+    const crossings = ['globex' as TenantId]
+    const isCached = async () => (await exchanged(question(subject, { crossings }))).cached
+    await isCached()
+    expect(await isCached()).toBe(true)
+    exchanger.forget('globex' as TenantId, [{ kind: 'session', id: `${as.issuer}|s-1` }])
+    expect(await isCached()).toBe(false)
+    expect(kept.at(-1)).toMatchObject({ crossings })
   })
 
   test('keeps nothing that something was revoked under while it was asked for', async () => {

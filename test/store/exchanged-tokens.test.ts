@@ -57,6 +57,7 @@ async function keep(more: Partial<Parameters<typeof keepExchangedToken>[1]> = {}
     issuer: IDP,
     sealed: 'sealed',
     dependencies: HANGS_ON,
+    crossings: [],
     subjectIssuedAt: ISSUED,
     expiresAt: (toSeconds(systemClock()) + 600) as EpochSeconds,
     endsAt: undefined,
@@ -97,6 +98,24 @@ describe('a token is to be ended', () => {
     expect(await due()).toBe(1)
     if (typeof stop !== 'string') await createAdminStore(db, ACTOR).liftRevocation(null, stop.revocation)
   })
+
+  test.each(['before', 'after'])(
+    'when the tenant that sent the agent revokes it, %s it was stored',
+    async (when) => {
+      const other = newTenant()
+      await createAdminStore(db, ACTOR).addTenant(other)
+      const [crossed, own] = [
+        { crossings: [other] },
+        { dependencies: [{ kind: 'task', id: 't-2' }] as const },
+      ]
+      if (when === 'after') await keep(crossed)
+      await keep(own)
+      await revoke({ kind: 'agent', id: 'bot' }, { tenant: other })
+      if (when === 'before') await keep(crossed)
+      await keep()
+      expect(await due()).toBe(1)
+    },
+  )
 
   test.each([
     ['older', ISSUED - 1, 1],
@@ -188,6 +207,7 @@ async function exchanged(): Promise<{ readonly subject: string; readonly token: 
     subjectExpiresAt: (toSeconds(now) + 300) as EpochSeconds,
     subjectIssuedAt: ISSUED,
     dependencies: HANGS_ON,
+    crossings: [],
     endsAt: undefined,
   })
   if (!outcome.ok) throw new Error(`${outcome.failure.code} ${faults.join()}`)

@@ -1,0 +1,1 @@
+ALTER TABLE "warder"."exchanged_tokens" ADD COLUMN "crossings" text[] DEFAULT '{}' NOT NULL;
