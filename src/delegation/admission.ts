@@ -7,6 +7,7 @@ import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json } from '#model/value.ts'
+import { ruleIssuer } from './rules.ts'
 
 /** An agent that may be registered just in time, and what its blueprint sets. */
 export interface Admission {
@@ -40,15 +41,17 @@ const BLUEPRINT = 'Warder::Blueprint'
  * The blueprint under which an unknown agent may be registered now: one that lists its parent (`admitParents`), which is the actor
  * that it acts for, or a pattern of its id (`admitIds`: a SPIFFE ID, or the URL of a client metadata document).
  *
- * INVARIANT: only an agent that a verified token names; only under a blueprint that is active and sets a lifetime and a number; only
+ * INVARIANT: only an agent that a verified token names, whose issuer may name it and every other actor; only under a blueprint that is active and sets a lifetime and a number; only
  * if exactly one does; and only a parent of this tenant spawns here. Whether the others of the call may act is up to the caller.
  */
 export function admissionFor(
-  { agent, delegation, token }: VerifiedIdentity,
+  identity: VerifiedIdentity,
   tenant: TenantState,
   findAgent: FindAgent,
 ): Admission | undefined {
+  const { agent, delegation, token } = identity
   if (agent?.provenance !== 'verified' || findAgent(agent.id) !== undefined) return undefined
+  if (ruleIssuer({ identity, tenant, findAgent, tool: undefined }) !== undefined) return undefined
   const actor = delegation.chain[1]?.id
   const parent = actor !== undefined && findAgent(actor)?.home === tenant.id ? actor : undefined
   const admissions = tenant.registry.ofType(BLUEPRINT).flatMap((blueprint) => {

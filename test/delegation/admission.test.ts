@@ -16,6 +16,7 @@ import {
   FOREIGN,
   federation,
   ISSUER,
+  PARTNER,
   reference,
   type Scene,
   TOOL,
@@ -74,6 +75,26 @@ test.each<[string, readonly StoredEntity[], readonly string[]]>([
   ['is not the one that acts', [blueprint({ admitIds: [ID] })], ['a', ID]],
 ])('an unknown agent that %s stays unknown', async (_, more, chain) => {
   expect(await ask(more, chain)).toEqual({ code: 'agent.unknown', asked: [] })
+})
+
+describe('an actor that is said to be of another issuer than the one that signed', () => {
+  const URL = 'https://agents.example/clients/7.json'
+  const listed = { rules: { actorIssuers: { [ISSUER]: [PARTNER] } } }
+  const admits = blueprint({ admitIds: [ID, URL] })
+  test.each<[string, readonly StoredEntity[], readonly (string | JsonObject)[]]>([
+    ['is not registered', [admits], [{ sub: ID, iss: PARTNER }]],
+    ['makes no document be fetched', [admits], [{ sub: URL, iss: PARTNER }]],
+    ['spawns nobody', [blueprint({ admitParents: ['a'] })], ['child-7', { sub: 'a', iss: PARTNER }]],
+    ['lets nobody be registered for it', [admits], [ID, 'b', { sub: 'a', iss: PARTNER }]],
+  ])('%s', async (_, more, chain) => {
+    const documents: ClientDocuments = { standingOf: () => expect.unreachable() }
+    expect(await ask(more, chain, 'full', { documents })).toEqual({ code: 'agent.unknown', asked: [] })
+  })
+
+  test('is registered with that issuer where the tenant lists it', async () => {
+    const { asked } = await ask([admits], [{ sub: ID, iss: PARTNER }], 'full', listed)
+    expect(asked).toMatchObject([{ agent: ID, issuer: PARTNER }])
+  })
 })
 
 test('a registered agent is never registered again', async () => {
