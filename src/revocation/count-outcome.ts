@@ -2,6 +2,7 @@ import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { Judgement } from '#model/answer.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
 import type { TenantState } from '#model/state.ts'
+import { mayNameActorsOf } from '#model/tenant-rules.ts'
 import type { Breakers } from './breakers.ts'
 
 /** Denials that say nothing about the agent: our own troubles, what is stopped already, and an issuer that may not name it. */
@@ -41,11 +42,12 @@ export function countOutcome(
 
 function isNamedByAnother(
   { agent, delegation, token }: VerifiedIdentity,
-  { registry }: TenantState,
+  { registry, rules }: TenantState,
 ): boolean {
   // The registry itself names the agent of an API key.
   if (token?.kind === 'api-key') return false
   const registered = agent && registry.find({ type: AGENT, id: agent.id })?.attrs['issuer']
   const by = delegation.chain[0]?.issuer ?? token?.issuer
-  return registered !== undefined && by !== undefined && registered !== by
+  if (registered === undefined || by === undefined) return false
+  return registered !== by || (token !== undefined && !mayNameActorsOf(by, token.issuer, rules))
 }

@@ -8,7 +8,7 @@ import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createBreakers, type Trip } from '#revocation/breakers.ts'
 import { countOutcome } from '#revocation/count-outcome.ts'
 import { TENANT, tenantWith } from '../support/tokens.ts'
-import { agent, delegated, NOW } from './subjects.ts'
+import { agent, delegated, NOW, token } from './subjects.ts'
 
 const RULE = { denyShare: 0.5, minimum: 4, windowSeconds: 60, openSeconds: 30 }
 const BOT = [{ kind: 'agent', id: 'bot' }] as const
@@ -157,19 +157,24 @@ describe('what counts', () => {
   })
 
   test.each([
-    ['https://idp.example', true],
-    ['https://weak.example', false],
-  ])('an agent of https://idp.example that %s names: opens its breaker: %s', (issuer, expected) => {
-    const { breakers, isOpen } = breaker()
-    const judgement = { effect: 'deny', reasons: [{ code: 'rpc.unreadable' }] } as unknown as Judgement
-    const identity = delegated({
-      agent: { id: 'bot', provenance: 'verified', properties: {} },
-      delegation: { source: 'token', chain: [{ issuer, id: 'bot' }] },
-    })
-    const bot = agent('bot', { issuer: 'https://idp.example' })
-    const registry = applyEntities(emptyRegistry(), [bot], [])
-    const tenant = tenantWith([], { rules: { breaker: RULE }, registry })
-    for (let i = 0; i < 6; i++) countOutcome(breakers, { judgement, tenant, identity }, NOW)
-    expect(isOpen()).toBe(expected)
-  })
+    ['https://idp.example', undefined, true],
+    ['https://weak.example', undefined, false],
+    ['https://idp.example', 'https://weak.example', false],
+  ])(
+    'an agent of https://idp.example said to be of %s in a token of %s: opens its breaker: %s',
+    (issuer, signer, expected) => {
+      const { breakers, isOpen } = breaker()
+      const judgement = { effect: 'deny', reasons: [{ code: 'rpc.unreadable' }] } as unknown as Judgement
+      const identity = delegated({
+        agent: { id: 'bot', provenance: 'verified', properties: {} },
+        delegation: { source: 'token', chain: [{ issuer, id: 'bot' }] },
+        token: token(signer === undefined ? {} : { issuer: signer }),
+      })
+      const bot = agent('bot', { issuer: 'https://idp.example' })
+      const registry = applyEntities(emptyRegistry(), [bot], [])
+      const tenant = tenantWith([], { rules: { breaker: RULE }, registry })
+      for (let i = 0; i < 6; i++) countOutcome(breakers, { judgement, tenant, identity }, NOW)
+      expect(isOpen()).toBe(expected)
+    },
+  )
 })
