@@ -5,11 +5,14 @@ import type { SignCapabilities } from '#identity/capabilities-signer.ts'
 import { toSeconds } from '#lib/clock.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest, Candidate, Dialect } from '#model/request.ts'
+import type { TenantState } from '#model/state.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
 
 /** What signing lists takes; undefined: no allow carries one. */
 export interface CapabilitySteps {
   readonly signCapabilities?: SignCapabilities
+  /** Every tenant that is served: they share the key. Undefined: an allow that has to carry a list denies. */
+  readonly tenants?: () => Iterable<Pick<TenantState, 'id' | 'registry'>>
   readonly judgePolicy: JudgePolicy
 }
 
@@ -49,7 +52,8 @@ export function capabilitiesToSign(
 /**
  * The allow with its signed list, or the deny that stands in its place.
  *
- * INVARIANT: an allow that has to carry a list leaves with it or not at all: without one, the gateway shows every tool.
+ * INVARIANT: an allow that has to carry a list leaves with it or not at all: without one, the gateway shows every tool. Nor is a list
+ * signed that a gateway of another tenant could read as its own: the form has no place for a tenant, and the key is one.
  */
 export async function signedCapabilities(
   steps: CapabilitySteps,
@@ -58,7 +62,11 @@ export async function signedCapabilities(
   offered: readonly Offered[],
   asked: AuthorizationRequest,
 ): Promise<Judged> {
-  if (steps.signCapabilities === undefined || offered.length > TOOLS_MAX) return unsigned(judged)
+  if (steps.signCapabilities === undefined || steps.tenants === undefined || offered.length > TOOLS_MAX)
+    return unsigned(judged)
+  const shared = sharedName(caller.tenant, steps.tenants())
+  if (shared !== undefined)
+    return unsigned(judged, `\`authorizedAs\` is also registered by another tenant: ${shared}`)
   // Each is a call of its own: of the list, only who asks and how it was proven is kept.
   const { original: _original, ...rest } = asked
   const asking: AuthorizationRequest = { ...rest, protocol: 'mcp', route: undefined }
@@ -84,7 +92,20 @@ export async function signedCapabilities(
   }
 }
 
-function namesOf({ registry }: Caller['tenant']): ReadonlyMap<string, string> {
+/** A name of a server that another tenant uses too. */
+function sharedName(
+  tenant: TenantState,
+  tenants: Iterable<Pick<TenantState, 'id' | 'registry'>>,
+): string | undefined {
+  const own = new Set(namesOf(tenant).values())
+  for (const other of tenants) {
+    if (other.id === tenant.id) continue
+    for (const name of namesOf(other).values()) if (own.has(name)) return name
+  }
+  return undefined
+}
+
+function namesOf({ registry }: Pick<TenantState, 'registry'>): ReadonlyMap<string, string> {
   const servers = registry.ofType('Warder::Server')
   return new Map(
     servers.flatMap(({ uid, attrs: { authorizedAs } }) =>
@@ -103,7 +124,10 @@ function offeredBy({ registry }: Caller['tenant'], names: ReadonlyMap<string, st
   })
 }
 
-function unsigned(judged: Judged): Judged {
+function unsigned(judged: Judged, detail?: string): Judged {
   const { judgement } = stopped({ code: 'list.unsigned', message: REASONS['list.unsigned'] })
-  return { ...judged, judgement: { ...judgement, trace: judged.judgement.trace } }
+  return {
+    ...judged,
+    judgement: { ...judgement, trace: { ...judged.judgement.trace, ...(detail && { detail }) } },
+  }
 }

@@ -134,6 +134,7 @@ export async function wireDecider(
     documents,
     onUnverified: ({ tenant, name }) => metrics.unverified(tenant, name),
     admit,
+    tenants,
     ...(await extrasOf(config, exchanger)),
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },

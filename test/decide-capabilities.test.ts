@@ -152,6 +152,31 @@ test('a list that is too long denies: without it every tool would be shown', asy
   expect(written(decision)).toMatchObject({ status: 403, header: undefined })
 })
 
+describe('a list that a gateway of another tenant could read as its own is never signed', () => {
+  test.each<[string, string, object]>([
+    ['a name that both use denies', 'mcp-test/mail-route', { effect: 'deny', code: 'list.unsigned' }],
+    ['names of their own do not', 'other/mail-route', { effect: 'allow', code: 'policy.permit' }],
+  ])('%s', async (_what, authorizedAs, expected) => {
+    const other = await createWorld('other', {
+      policies: [policyFile(POLICIES)],
+      entities: [entity('Server', 'post', { authorizedAs })],
+    })
+    const shared = await createWorld('acme', {
+      policies: [policyFile(POLICIES)],
+      entities: ENTITIES,
+      issuers: [issuer([issuerKey])],
+      signCapabilities: await createCapabilitiesSigner(pem),
+      others: [other.tenant],
+    })
+    const decision = await decide(shared, 'tools/list', {})
+    expect({ effect: decision.effect, code: decision.reasons[0]?.code }).toEqual(expected)
+    expect(written(decision).header === undefined).toBe(decision.effect === 'deny')
+    if (decision.effect === 'allow') return
+    const detail = '`authorizedAs` is also registered by another tenant: mcp-test/mail-route'
+    expect(shared.rows.at(-1)).toMatchObject({ trace: { detail } })
+  })
+})
+
 describe('the key', () => {
   const folder = mkdtempSync(join(tmpdir(), 'warder-capabilities-'))
   afterAll(() => rmSync(folder, { recursive: true }))

@@ -111,6 +111,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
   const decider = createDecider({
     clock: () => NOON,
     state: stateOf((asked) => [tenant, ...(input.others ?? [])].find((each) => each.id === asked)),
+    tenants: () => [tenant, ...(input.others ?? [])],
     freshnessMillisecondsMax: 10_000,
     verify:
       input.faulty === true
