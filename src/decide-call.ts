@@ -29,7 +29,7 @@ export interface Caller {
   readonly gateway: Gateway
 }
 
-/** Steps 9 to 14: what is called, whether this caller may call it at all, and what the policies say. */
+/** Steps 9 to 13: what is called, whether this caller may call it at all, and what the policies say. */
 export function judgeCall(
   { judgePolicy }: { readonly judgePolicy: JudgePolicy },
   caller: Caller,
