@@ -12,7 +12,7 @@ export interface ReusedSession {
 
 /** The newest token of a family that a server has seen. It names nobody. */
 export interface NewestToken {
-  /** SHA-256 (hex) of tenant, issuer, session, subject and client. */
+  /** 16 bytes (hex) of the SHA-256 of the tenant, then 16 of that of issuer, session, subject and client. */
   readonly family: string
   readonly issuedAt: EpochSeconds
   readonly seenAt: EpochMilliseconds
@@ -39,16 +39,29 @@ export interface FamilyWatch {
   readonly onNewest?: (newest: NewestToken) => void
 }
 
+/** Of one tenant. */
 const FAMILIES_MAX = 100_000
+const HALF_CHARACTERS = 32
 /** Requests that were under way with the token before are no sign of theft. */
 const OVERLAP_MILLISECONDS = 60_000
 /** No issuer may let a token live longer than a day, nor tolerate more than 5 minutes. */
 const LIFETIME_SECONDS_MAX = 86_400 + 300
 
-/** Families in memory, oldest out first: no decision waits for another server. */
+/**
+ * Families in memory, oldest out first: no decision waits for another server.
+ *
+ * INVARIANT: no tenant's sessions push out those of another; else its tokens could be used again unseen.
+ */
 export function createTokenFamilies({ onReuse, onNewest }: FamilyWatch): TokenFamilies {
-  const families = new Map<string, NewestToken>()
+  const tenants = new Map<string, Map<string, NewestToken>>()
+  const familiesBeside = (family: string): Map<string, NewestToken> => {
+    const tenant = family.slice(0, HALF_CHARACTERS)
+    const families = tenants.get(tenant) ?? new Map<string, NewestToken>()
+    tenants.set(tenant, families)
+    return families
+  }
   const put = (newest: NewestToken): void => {
+    const families = familiesBeside(newest.family)
     const oldest = families.keys().next().value
     if (families.size >= FAMILIES_MAX && oldest !== undefined) families.delete(oldest)
     families.delete(newest.family)
@@ -59,8 +72,8 @@ export function createTokenFamilies({ onReuse, onNewest }: FamilyWatch): TokenFa
       const { issuer, session, subject } = token
       if (session === undefined || session === '' || token.issuedAt === undefined) return true
       const issuedAt = Math.floor(token.issuedAt) as EpochSeconds
-      const family = hash('sha256', JSON.stringify([tenant, issuer, session, subject, client]), 'hex')
-      const newest = families.get(family)
+      const family = half(tenant) + half(JSON.stringify([issuer, session, subject, client]))
+      const newest = familiesBeside(family).get(family)
       if (newest !== undefined && issuedAt < newest.issuedAt) {
         if (now - newest.seenAt > OVERLAP_MILLISECONDS) onReuse({ tenant, issuer, session })
         return false
@@ -74,8 +87,12 @@ export function createTokenFamilies({ onReuse, onNewest }: FamilyWatch): TokenFa
     },
     learn(newest) {
       // INVARIANT: a family only moves forward, in whatever order servers hear of each other.
-      const known = families.get(newest.family)
+      const known = familiesBeside(newest.family).get(newest.family)
       if (known === undefined || known.issuedAt < newest.issuedAt) put(newest)
     },
   }
+}
+
+function half(text: string): string {
+  return hash('sha256', text, 'hex').slice(0, HALF_CHARACTERS)
 }

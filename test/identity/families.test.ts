@@ -8,7 +8,7 @@ import {
 import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { createVerify, type Verify } from '#identity/verify.ts'
-import { systemClock } from '#lib/clock.ts'
+import { type EpochMilliseconds, type EpochSeconds, systemClock } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import {
   bearer,
@@ -127,6 +127,28 @@ test('what another server has seen counts as if it had been seen here', async ()
   expect(await askThere(old, 61)).toMatchObject(superseded)
   expect(reused).toEqual([{ tenant: 'acme', issuer: ISSUER, session: 's1' }])
 })
+
+test('no number of sessions of one tenant makes a session of another forgotten, here or told by another server', () => {
+  const found = { issuer: ISSUER, session: 's1', subject: 'alice', id: undefined, scopes: [] }
+  const expiresAt = (NOW_SECONDS + 600) as EpochSeconds
+  const at = (NOW_SECONDS * 1000) as EpochMilliseconds
+  const isNewest = (tenant: string, age: number, session = 's1') =>
+    families.isNewest(
+      tenant as TenantId,
+      { ...found, session, expiresAt, issuedAt: (NOW_SECONDS - age) as EpochSeconds },
+      '',
+      at,
+    )
+  const there = createTokenFamilies({ onReuse: () => undefined })
+  isNewest('acme', 50)
+  for (let i = 0; i <= 100_000; i++) isNewest('globex', 50, `s${i}`)
+  expect([isNewest('acme', 100), isNewest('globex', 100)]).toEqual([false, false])
+  // Only the oldest one of its own is out.
+  expect(isNewest('globex', 100, 's0')).toBe(true)
+  for (const each of newest) there.learn(each)
+  const older = { ...found, expiresAt, issuedAt: (NOW_SECONDS - 100) as EpochSeconds }
+  expect(there.isNewest('acme' as TenantId, older, '', at)).toBe(false)
+}, 60_000)
 
 test('a family never moves back, in whatever order servers hear of each other', async () => {
   const [old, fresh] = await Promise.all([token(100), token(50)])
