@@ -12,7 +12,7 @@ const RETRY_AFTER_SECONDS = 1
 
 /**
  * Takes each proof once over a store. All questions of one batch, and the same question judged anew, share what the first of
- * them got: they are one call of the client.
+ * them got: they are one call of the client. That nobody could say is not shared with who asks later.
  */
 export function createReserveProof(store: ReplayStore, onFault: (error: unknown) => void): ReserveProof {
   const taken = new WeakMap<object, Map<string, Promise<Reserved | 'unavailable'>>>()
@@ -30,7 +30,9 @@ export function createReserveProof(store: ReplayStore, onFault: (error: unknown)
     taken.set(call, mine)
     const pending = mine.get(once.key) ?? ask(once, request)
     mine.set(once.key, pending)
-    return denialOf(await pending)
+    const reserved = await pending
+    if (reserved === 'unavailable' && mine.get(once.key) === pending) mine.delete(once.key)
+    return denialOf(reserved)
   }
 }
 

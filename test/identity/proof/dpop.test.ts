@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createNonces } from '#identity/proof/nonces.ts'
-import { createMemoryReplayStore } from '#identity/proof/replay.ts'
+import { createMemoryReplayStore, type Reserved } from '#identity/proof/replay.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { GatewaySettings } from '#model/gateway.ts'
 import type { ReasonCode } from '#model/reasons.ts'
@@ -469,6 +469,15 @@ test('a store that can not be asked denies and says when to come again', async (
     ok: false,
     failure: { code: 'pop.unavailable', retryAfterSeconds: 1 },
   })
+})
+
+test('a store that can be asked again takes the proof of the same call', async () => {
+  const answers: (() => Promise<Reserved>)[] = [() => Promise.reject(new Error('down')), async () => 'first']
+  const verify = verifier({ reserve: () => answers.shift()?.() ?? expect.unreachable() })
+  const asked = { ...(await good()), verify, more: { batch: {} } }
+  expect(await ask(asked)).toMatchObject(denial('pop.unavailable'))
+  expect(await ask(asked)).toMatchObject({ ok: true })
+  expect(await ask(asked)).toMatchObject({ ok: true })
 })
 
 test('a store that has forgotten denies', async () => {
