@@ -80,7 +80,7 @@ export function decisionLogContract(open: () => Promise<DecisionLogSubject>): vo
     }
     const head = sealRow(entry(spoilt), writer, undefined)
     await subject.appendSealed([head, sealRow(entry(), writer, head)])
-    const [second, first] = await everything({ tenant }, 10)
+    const [first, second] = (await everything({ tenant }, 10)).toSorted((a, b) => a.sequence - b.sequence)
     expect(second?.sequence).toBe(2)
     expect(first?.agent).toBe('a\ufffdb')
     expect(first?.facts).toEqual({ 'k\ufffd': 'x\ufffdy', kept: '\\u0000' })
