@@ -137,7 +137,9 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
     agent: party('bot'),
     user: party('alice'),
     subject: undefined,
-    delegation: scene.guest ? { source: 'token', chain: [{ id: 'guest' }] } : { source: 'none', chain: [] },
+    delegation: scene.guest
+      ? { source: 'token', chain: [{ id: 'guest', issuer: undefined }] }
+      : { source: 'none', chain: [] },
     token: token === null ? undefined : { ...TOKEN, ...token },
   }
   const steps: Steps = {

@@ -7,6 +7,7 @@ import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
 import { type EntityRow, retiredAmong, toEntity, writeEntity } from './entities.ts'
+import { endTokensOfStopped } from './exchanged-tokens.ts'
 import { endGrants } from './grants.ts'
 import { enqueue } from './outbox.ts'
 import { insertRevocation } from './revocations.ts'
@@ -44,6 +45,7 @@ export async function changeAgent(
     } else if (after.attrs['status'] === 'suspended' && entity?.attrs['status'] !== 'suspended') {
       // A suspension is no revocation, but receivers that keep answers or sessions must end them all the same.
       await enqueue(transaction, { tenant, kind: 'agent', id: agent, source: 'admin', version })
+      await endTokensOfStopped(transaction, tenant, [after])
     }
     const [before, now] = [entity && { ...entity.attrs }, { ...after.attrs, reason }]
     await writer.record(transaction, { tenant, target: `agent ${agent}`, before: before ?? null, after: now })

@@ -6,6 +6,7 @@ import type { Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
+import { endTokensOfStopped } from './exchanged-tokens.ts'
 import { batchesOf, limitOf, WRITE_BATCH } from './rows.ts'
 
 /** Columns of an entity row. */
@@ -53,6 +54,7 @@ export async function putEntities(
       done += batch.length
       onProgress(done)
     }
+    await endTokensOfStopped(transaction, tenant, entities)
     const after = { ...namesOf(entities.map(({ uid }) => uid)), version }
     await writer.record(transaction, { tenant, target: 'registry', before: null, after })
     return { version }

@@ -7,6 +7,7 @@ import type { Json } from '#model/value.ts'
 import type { Writer } from './audit.ts'
 import { changeTenant, notifyChange } from './changes.ts'
 import type { Sql, Transaction } from './connections.ts'
+import { endExchangedTokens } from './exchanged-tokens.ts'
 import { instantText, limitOf } from './rows.ts'
 
 /** The public key of `tenant`; the first one that is asked with stays. */
@@ -95,6 +96,8 @@ export async function withdrawFederation(
       return 'unknown' as const
     }
     const other = row.home === by ? row.foreign_tenant : row.home
+    // Agents of the one act at the other.
+    await endExchangedTokens(transaction, row.home, { kind: 'tenant', id: row.foreign_tenant })
     const after = { withdrawn_by: by, reason }
     await recordInBoth(transaction, writer, { by, other, version }, `federation ${id}`, after)
     return 'withdrawn' as const

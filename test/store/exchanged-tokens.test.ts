@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { stepAgent } from '#admin/agents.ts'
 import { createSealing } from '#admin/sealing.ts'
 import { endDueTokens } from '#identity/end-tokens.ts'
 import { parseIssuer } from '#identity/issuer.ts'
@@ -145,6 +146,71 @@ describe('a token is to be ended', () => {
     await keep({ endsAt: (now - 1) as EpochSeconds })
     expect(await due()).toBe(1)
   })
+})
+
+describe('without a revocation a token is to be ended', () => {
+  test.each(
+    ['Agent bot', 'User alice', 'Blueprint crawler'].flatMap((each) => [
+      [each, 'after'],
+      [each, 'before'],
+    ]),
+  )('when %s is suspended by an import, %s it was stored', async (each, when) => {
+    const [type, id] = each.split(' ')
+    const put = (name: string, status: string) =>
+      createAdminStore(db, ACTOR).putEntities(tenant, [
+        { uid: { type: `Warder::${type}`, id: name }, attrs: { status }, tags: {}, parents: [] },
+      ])
+    const dependencies: readonly Dependency[] = [...HANGS_ON, { kind: 'blueprint', id: 'crawler' }]
+    if (when === 'after') await keep({ dependencies })
+    await put(`${id}-2`, 'suspended')
+    await put(String(id), 'active')
+    expect(await due()).toBe(0)
+    await put(String(id), 'suspended')
+    if (when === 'before') await keep({ dependencies })
+    expect(await due()).toBe(1)
+  })
+
+  test.each(['suspend', 'retire'] as const)(
+    'when its agent is to %s, whichever tenant has sent it',
+    async (act) => {
+      const store = createAdminStore(db, ACTOR)
+      const home = newTenant()
+      await store.addTenant(home)
+      const crossings = [home]
+      for (const of of [tenant, home])
+        await store.putEntities(of, [
+          { uid: { type: 'Warder::Agent', id: 'bot' }, attrs: { status: 'active' }, tags: {}, parents: [] },
+        ])
+      await keep()
+      await keep({ crossings })
+      const changes = await stepAgent(store, act, { tenant: home, agent: 'bot', reason: 'r' }, systemClock())
+      expect([changes.ok, await due()]).toEqual([true, 1])
+      await keep({ crossings })
+      expect(await due()).toBe(1)
+    },
+  )
+
+  test.each(['home', 'foreign'] as const)(
+    'when the federation that it rests on is withdrawn by its %s',
+    async (side) => {
+      const other = newTenant()
+      await createAdminStore(db, ACTOR).addTenant(other)
+      await keep()
+      const crossed = {
+        crossings: [other],
+        dependencies: [...HANGS_ON, { kind: 'tenant', id: other } as const],
+      }
+      await keep(crossed)
+      const [store, id] = [createAdminStore(db, ACTOR), crypto.randomUUID()]
+      const federation = { id, home: tenant, foreign: other, record: '{}' }
+      await store.proposeFederation(tenant, federation, 'signature')
+      expect(await due()).toBe(0)
+      await store.withdrawFederation(side === 'home' ? tenant : other, id, 'r')
+      expect(await due()).toBe(1)
+      await keep(crossed)
+      expect(await due()).toBe(1)
+    },
+  )
 })
 
 test('a token that is stored while the revocation is under way is ended too', async () => {
