@@ -70,7 +70,7 @@ export async function signedCapabilities(
   // Each is a call of its own: of the list, only who asks and how it was proven is kept.
   const { original: _original, ...rest } = asked
   const asking: AuthorizationRequest = { ...rest, protocol: 'mcp', route: undefined }
-  const permitted = permittedOf(
+  const permitted = await permittedOf(
     steps,
     caller,
     asking,

@@ -116,13 +116,18 @@ async function judge(
   }
 
   const caller: Caller = { identity, tenant, release, findAgent, gateway }
+  const judged = judgeAsked(steps, caller, request)
+  if (!(judged instanceof Promise)) return judged
+  const done = await judged
+  // INVARIANT: as above: what was revoked while the issuer took its time must count, and no list is made of two states.
+  return steps.state.tenant(gateway.tenant) === tenant ? done : await again()
+}
+
+/** The call or the list; a promise where the state can change meanwhile. */
+function judgeAsked(steps: Steps, caller: Caller, request: AuthorizationRequest): Judged | Promise<Judged> {
   if (request.candidates !== undefined) return judgeList(steps, caller, request, request.candidates)
   const judged = judgeCall(steps, caller, request)
-  const completed = completeAllow(steps, caller, judged, request)
-  if (completed === undefined) return judged
-  const done = await completed
-  // INVARIANT: as above: what was revoked while the issuer took its time must count.
-  return steps.state.tenant(gateway.tenant) === tenant ? done : await again()
+  return completeAllow(steps, caller, judged, request) ?? judged
 }
 
 /** What an allow takes along that is made for it: another token, a signed list. Undefined: nothing. */
