@@ -1,11 +1,17 @@
-import type { Judged } from '#decide-judged.ts'
+import { type Judged, upstreamHeadersOf } from '#decide-judged.ts'
 import type { Decision } from '#model/decision.ts'
+import type { AuthorizationRequest } from '#model/request.ts'
 
 /**
  * Whether an allow is still the answer, in every part that its gateway acts on and for as long as it says, given what judging the same
  * request again has found.
  */
-export function stands(earlier: Decision, { judgement, identity, upstreamToken }: Judged): boolean {
+export function stands(
+  earlier: Decision,
+  judged: Judged,
+  request: Pick<AuthorizationRequest, 'credentials'>,
+): boolean {
+  const { judgement, identity, upstreamToken } = judged
   if (judgement.effect !== 'allow' || earlier.effect !== 'allow') return false
   // A signed list is made for one call.
   if (earlier.capabilities !== undefined) return false
@@ -14,8 +20,15 @@ export function stands(earlier: Decision, { judgement, identity, upstreamToken }
   // One that is handed out no more has been ended, or is over.
   if (earlier.upstreamToken?.reveal() !== upstreamToken?.reveal()) return false
   const { obligations, advice, permitted, reasons } = earlier
-  const said = [obligations, advice, permitted, reasons.map(({ code, policy }) => [code, policy])]
+  const said = [
+    earlier.upstreamHeaders,
+    obligations,
+    advice,
+    permitted,
+    reasons.map(({ code, policy }) => [code, policy]),
+  ]
   const found = [
+    upstreamHeadersOf(judged, request),
     judgement.obligations,
     judgement.advice,
     judgement.permitted,

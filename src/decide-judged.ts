@@ -1,6 +1,7 @@
 import type { Hidden } from '#lib/hidden.ts'
 import type { Judgement } from '#model/answer.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
+import { stripsCredentials } from '#model/obligation.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 
@@ -30,4 +31,16 @@ export function stopped(stop: Stop, tenant?: TenantState, identity?: VerifiedIde
     ...(stop.retryAfterSeconds !== undefined && { retryAfterSeconds: stop.retryAfterSeconds }),
   }
   return { judgement, ...(tenant !== undefined && { tenant }), ...(identity !== undefined && { identity }) }
+}
+
+/**
+ * `Decision.upstreamHeaders`. INVARIANT: with `Authorization` goes every other header that the agent's credential came in.
+ */
+export function upstreamHeadersOf(
+  { judgement, tenant }: Judged,
+  { credentials }: Pick<AuthorizationRequest, 'credentials'>,
+): readonly string[] {
+  const settable = tenant?.release?.upstreamHeaders ?? []
+  if (!stripsCredentials(judgement.obligations)) return settable
+  return [...new Set([...settable, ...credentials.flatMap(({ header }) => header ?? [])])]
 }

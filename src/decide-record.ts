@@ -10,7 +10,7 @@ import type { DecisionId } from '#model/ids.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { State, TenantState } from '#model/state.ts'
-import type { Judged } from './decide-judged.ts'
+import { type Judged, upstreamHeadersOf } from './decide-judged.ts'
 
 /** What writing the row takes. */
 export interface RecordSteps {
@@ -59,7 +59,7 @@ function decisionOf({ request, gateway, judged }: Recorded): Decision {
     })),
     obligations: judgement.obligations,
     advice: judgement.advice,
-    upstreamHeaders: tenant?.release?.upstreamHeaders ?? [],
+    upstreamHeaders: upstreamHeadersOf(judged, request),
     release: tenant?.release?.id,
     stateVersion: tenant?.version ?? 0,
     decidedAt: request.now,

@@ -55,7 +55,7 @@ export function createDecider(steps: Steps): Decider {
       const startedAt = performance.now()
       const judged = await judgeSafely(steps, request, gateway)
       // INVARIANT: an allow is given again only when it was judged again, by the state of now; what is spared is its effects.
-      if (earlier !== undefined && stands(earlier, judged)) return earlier
+      if (earlier !== undefined && stands(earlier, judged, request)) return earlier
       // INVARIANT: an explanation for an operator stops and registers nobody; the agent that it is about did nothing.
       if (request.explain !== 'operator') countOutcome(steps.breakers, judged, request.now)
       if (isUnverified(judged)) steps.onUnverified?.(gateway)

@@ -15,14 +15,17 @@ function judged(changed: Partial<Judged['judgement']> = {}): Judged {
   return { judgement: { effect: 'allow', reasons, obligations, advice, expiresAt, trace: {}, ...changed } }
 }
 
+const ASKED = { credentials: [{ scheme: 'api-key', value: 'wak_a', header: 'x-api-key' as const }] }
+const STRIPPED = [obligation('strip_authorization', {})]
+
 const token = (text: string) => new Hidden(text)
 const exchanged = (text: string): Judged => ({ ...judged(), upstreamToken: token(text) })
 
 test('an allow that is judged as before stands, also where it could last longer now', () => {
-  expect(stands(ALLOWED, judged())).toBe(true)
-  expect(stands(ALLOWED, judged({ expiresAt: seconds(90) }))).toBe(true)
-  expect(stands(ALLOWED, judged({ expiresAt: undefined }))).toBe(true)
-  expect(stands({ ...ALLOWED, upstreamToken: token('a') }, exchanged('a'))).toBe(true)
+  expect(stands(ALLOWED, judged(), ASKED)).toBe(true)
+  expect(stands(ALLOWED, judged({ expiresAt: seconds(90) }), ASKED)).toBe(true)
+  expect(stands(ALLOWED, judged({ expiresAt: undefined }), ASKED)).toBe(true)
+  expect(stands({ ...ALLOWED, upstreamToken: token('a') }, exchanged('a'), ASKED)).toBe(true)
 })
 
 const FALLEN: readonly (readonly [string, Decision, Judged])[] = [
@@ -31,6 +34,7 @@ const FALLEN: readonly (readonly [string, Decision, Judged])[] = [
   ['one obligation more', ALLOWED, judged({ obligations: [obligation('audit', { level: 'info' })] })],
   ['one obligation less', { ...ALLOWED, obligations: [obligation('audit', {})] }, judged()],
   ['other advice', ALLOWED, judged({ advice: [{ text: 'a', policy: 'p1' }] })],
+  ['a key in another header', { ...ALLOWED, obligations: STRIPPED }, judged({ obligations: STRIPPED })],
   ['a shorter list', { ...ALLOWED, permitted: [0, 1] }, judged({ permitted: [0] })],
   ['another agent', { ...ALLOWED, identity: { agent: 'a' } }, judged()],
   ['another user', { ...ALLOWED, identity: { user: 'a' } }, judged()],
@@ -41,5 +45,5 @@ const FALLEN: readonly (readonly [string, Decision, Judged])[] = [
   ['an end where there was none', { ...ALLOWED, expiresAt: undefined }, judged()],
 ]
 test.each(FALLEN)('with %s it does not', (_what, earlier, now) => {
-  expect(stands(earlier, now)).toBe(false)
+  expect(stands(earlier, now, ASKED)).toBe(false)
 })

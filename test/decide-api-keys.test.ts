@@ -1,11 +1,18 @@
 import { beforeAll, expect, test } from 'vitest'
 import { newApiKey } from '#admin/keys.ts'
+import { envoyGrpc } from '#gateways/envoy-grpc/envoy-grpc.ts'
+import { envoyHttp } from '#gateways/envoy-http.ts'
+import { extMcpRequest } from '#gateways/ext-mcp/ext-mcp.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
+import { opa } from '#gateways/opa/opa.ts'
+import { join, text } from '#gateways/protobuf/write.ts'
 import type { EpochSeconds } from '#lib/clock.ts'
 import { API_KEY_ISSUER, type ApiKey } from '#model/api-key.ts'
+import type { Decision } from '#model/decision.ts'
 import type { Revocation, RevocationKind } from '#model/revocation.ts'
 import { RevocationSnapshot } from '#revocation/snapshot.ts'
 import { askWorld, readWith } from './support/ask.ts'
+import { wire } from './support/wire.ts'
 import { createWorld, NOON, type World, type WorldInput } from './support/world.ts'
 
 const { key, hash } = newApiKey()
@@ -117,18 +124,68 @@ test.each<[string, string, readonly string[]]>([
   ['X-API-Key of somebody else', 'credentials.missing', ['x-api-key', 'sk-upstream-0123456789']],
   ['Authorization without a scheme', 'credentials.unsupported', ['authorization', key]],
 ])('through a gateway with headers, a key in %s gives %s', async (_, expected, headers) => {
+  const decision = await decideWith(headers, PERMIT_ALL)
+  expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
+})
+
+const permit = (id: string, obligation: string) => ({
+  name: `${id}.cedar`,
+  text: `@obligation(${JSON.stringify(obligation)}) ${PERMIT_ALL[0]?.text.replace('"all"', `"${id}"`)}`,
+})
+const STRIP = [permit('strip', 'strip_authorization')]
+const SET = permit('set', '{"type":"set_header","name":"X-API-Key","value":"sk-own"}')
+
+test.each<[string, readonly string[], typeof PERMIT_ALL, boolean]>([
+  ['goes with the credential', ['x-api-key', key], STRIP, true],
+  ['stays when nothing is stripped', ['x-api-key', key], PERMIT_ALL, false],
+  ['of somebody else stays', ['authorization', `Bearer ${key}`, 'x-api-key', 'sk-1'], STRIP, false],
+])('what came in X-API-Key %s, in every dialect', async (_what, headers, policies, isGone) => {
+  const told = removals(await decideWith(headers, policies))
+  expect(told).toEqual({
+    removedByEnvoy: isGone,
+    removedOverGrpc: isGone,
+    removedFromMcp: isGone,
+    overwritten: isGone ? 'none' : undefined,
+    overwrittenByOpa: isGone ? 'none' : undefined,
+  })
+})
+
+test('a policy’s own X-API-Key takes the place of the agent’s, and is not removed after it was set', async () => {
+  const told = removals(await decideWith(['x-api-key', key], [...STRIP, SET]))
+  expect(told).toMatchObject({ removedByEnvoy: false, overwritten: 'sk-own', overwrittenByOpa: 'sk-own' })
+})
+
+async function decideWith(headers: readonly string[], policies: typeof PERMIT_ALL): Promise<Decision> {
   const call = ['x-forwarded-method', 'GET', 'x-forwarded-uri', '/repos', ...headers]
   const read = readWith(forwardAuth, '/forward-auth', undefined, call)
   const [request] = read.ok ? read.value.requests : []
   if (request === undefined) throw new Error('nothing was read')
   const asked = await createWorld('demo', {
-    policies: PERMIT_ALL,
+    policies,
     entities: ['Warder::Agent', 'Warder::Tool', 'Warder::Tenant', 'Warder::Action'].flatMap((type) => [
       ...world.tenant.registry.ofType(type),
     ]),
     apiKeys: new Map([[hash, apiKey]]),
     gateway: { settings: { apiKeys: 'accept' } },
   })
-  const decision = await asked.decider.decide(request, asked.gateway)
-  expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
-})
+  return await asked.decider.decide(request, asked.gateway)
+}
+
+/** What each dialect makes of the header `x-api-key` on an allow. */
+function removals(decision: Decision) {
+  const read = { requests: [], semantic: 'single', itemErrors: new Map() } as const
+  const answers = [{ decision }]
+  const headersOf = (dialect: typeof envoyHttp) =>
+    new Map(dialect.write(answers, read, wire({ target: '/v1/data/x' })).headers)
+  const message = join(text(1, 'github'), text(2, 'tools/list'))
+  const inBytes = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1').includes('x-api-key')
+  const { result } = JSON.parse(opa.write(answers, read, wire({ target: '/v1/data/x' })).body)
+  return {
+    removedByEnvoy:
+      headersOf(envoyHttp).get('x-envoy-auth-headers-to-remove')?.includes('x-api-key') === true,
+    removedOverGrpc: inBytes(envoyGrpc.write(answers, [decision], new Uint8Array())),
+    removedFromMcp: inBytes(extMcpRequest.write(answers, [decision], message)),
+    overwritten: headersOf(forwardAuth).get('x-api-key'),
+    overwrittenByOpa: result.headers['x-api-key'],
+  }
+}

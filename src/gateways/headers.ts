@@ -123,7 +123,7 @@ export function checkOverrides(
  */
 export function credentialsOf(headers: HeaderMap): Result<readonly Credential[], Malformed> {
   const keys = (headers.get('x-api-key') ?? []).map((value) => value.trim()).filter(isApiKey)
-  const found = keys.map((value): Credential => ({ scheme: 'api-key', value }))
+  const found = keys.map((value): Credential => ({ scheme: 'api-key', value, header: 'x-api-key' }))
   const value = headers.get('authorization')?.[0]?.trim()
   if (value === undefined || value === '') return success(found)
   const [, scheme, token] = AUTHORIZATION.exec(value) ?? []

@@ -1,6 +1,7 @@
 import { isSettableHeader } from '#lib/header-name.ts'
 import { type Challenge, challengeFor, statusOf } from '#model/challenge.ts'
 import type { Decision } from '#model/decision.ts'
+import { stripsCredentials } from '#model/obligation.ts'
 import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import { challengeHeader } from './challenge.ts'
 import { headerJson, headerSafe, NONE } from './header-safe.ts'
@@ -103,7 +104,7 @@ function clamp(
 
 /** Whether the agent's credential must not reach the upstream. */
 export function isStripped({ obligations }: Decision): boolean {
-  return obligations.some(({ type }) => type === 'strip_authorization' || type === 'token_exchange')
+  return stripsCredentials(obligations)
 }
 
 /**
@@ -122,8 +123,8 @@ export function removedAuthorization(decision: Decision): readonly string[] {
 }
 
 /**
- * Headers that policies of the active release can set and that this decision does not set: what a client sent under such a
- * name must not reach the upstream as if Warder had said it.
+ * Headers that the upstream may get from Warder or not at all, and that this decision does not set: what a client sent under such a
+ * name must not reach it as if Warder had said it, and no API key where the credential is stripped.
  */
 export function unsetHeaders({ upstreamHeaders, obligations }: Decision): readonly string[] {
   const set = new Set(

@@ -24,7 +24,10 @@ export interface Decision {
   readonly reasons: readonly Reason[]
   readonly obligations: readonly Obligation[]
   readonly advice: readonly Advice[]
-  /** Names (lower case, sorted) of all headers that policies of the release can set on the call to the upstream. */
+  /**
+   * Names (lower case) of all headers of the call in whose place the upstream gets what obligations set, or nothing: those that policies
+   * of the release can set, and the one in which the caller's API key came where it must not go on.
+   */
   readonly upstreamHeaders: readonly string[]
   readonly release: ReleaseId | undefined
   readonly stateVersion: number

@@ -21,6 +21,11 @@ export interface Obligation {
   readonly policies: readonly string[]
 }
 
+/** Whether the agent's credential must not reach the upstream. */
+export function stripsCredentials(obligations: readonly Obligation[]): boolean {
+  return obligations.some(({ type }) => type === 'strip_authorization' || type === 'token_exchange')
+}
+
 /** A hint that the gateway may ignore. */
 export interface Advice {
   readonly text: string

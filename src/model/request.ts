@@ -36,6 +36,8 @@ export interface Credential {
   /** Authentication scheme in lower case, e.g. `bearer`, `dpop`, `basic`. */
   readonly scheme: string
   readonly value: string
+  /** Header that it came in. Default: `authorization`. */
+  readonly header?: 'x-api-key'
 }
 
 /** How a gateway told us its client's certificate. */
