@@ -5,10 +5,12 @@ import { endDueTokens } from '#identity/end-tokens.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { createTokenExchanger, type TokenExchanger } from '#identity/token-exchange.ts'
 import { systemClock } from '#lib/clock.ts'
+import type { TenantId } from '#model/ids.ts'
+import type { Dependency } from '#model/revocation.ts'
 import type { State } from '#model/state.ts'
 import { faultText } from '#process-log.ts'
 import type { Database } from '#store/database.ts'
-import { createDueTokens, keepExchangedToken } from '#store/exchanged-tokens.ts'
+import { createDueTokens, entitiesOf, keepExchangedToken } from '#store/exchanged-tokens.ts'
 import type { FeedWatch } from '#store/feed-watch.ts'
 
 /** The exchange of tokens, and the end of those that were exchanged. */
@@ -43,10 +45,17 @@ export async function wireExchange(
   })
   let timer: NodeJS.Timeout | undefined
   let underWay: Promise<void> | undefined
+  let known: State | undefined
+  const isStopped = (tenant: TenantId) => (dependency: Dependency) =>
+    entitiesOf(dependency).some(([type, id]) => {
+      const found = known?.tenant(tenant)?.registry.find({ type, id })
+      return (found?.attrs['status'] ?? 'active') !== 'active'
+    })
   return {
     exchanger,
-    watched: (next) => watchOf(exchanger, next),
+    watched: (next) => watchOf(exchanger, isStopped, next),
     endTokens(state) {
+      known = state
       timer = setInterval(() => {
         underWay ??= endOnce(db, sealing, state, faults).finally(() => {
           underWay = undefined
@@ -60,15 +69,23 @@ export async function wireExchange(
   }
 }
 
-/** INVARIANT: what a revocation ends is forgotten before anything is decided by a state that has the revocation no more. */
-function watchOf(exchanger: TokenExchanger, next: FeedWatch): FeedWatch {
+/**
+ * INVARIANT: what a revocation or suspension ends is forgotten before anything is decided by a state that has it no more, unless it
+ * was over before this server heard of it.
+ */
+function watchOf(
+  exchanger: TokenExchanger,
+  isStopped: (tenant: TenantId) => (dependency: Dependency) => boolean,
+  next: FeedWatch,
+): FeedWatch {
   return {
     revoked(rows) {
       for (const { tenant, revocation } of rows) exchanger.forget(tenant, [revocation])
       next.revoked(rows)
     },
     settled(tenants, version, isWhole) {
-      if (isWhole) exchanger.forgetAll()
+      if (isWhole || tenants === undefined) exchanger.forgetAll()
+      else for (const tenant of tenants) exchanger.forgetStopped(tenant, isStopped(tenant))
       next.settled(tenants, version, isWhole)
     },
   }

@@ -12,6 +12,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { Revocation } from '#model/revocation.ts'
 import type { State } from '#model/state.ts'
+import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type WiredExchange, wireExchange } from '#wire-exchange.ts'
 import { openTestDatabase, type TestDatabase } from './support/database.ts'
@@ -62,7 +63,7 @@ function question(subject: string): ExchangeQuestion {
     subject: new Hidden(subject),
     subjectExpiresAt: (toSeconds(now) + 300) as EpochSeconds,
     subjectIssuedAt: undefined,
-    dependencies: [SESSION],
+    dependencies: [SESSION, { kind: 'agent', id: 'bot' }],
     crossings: [],
     endsAt: undefined,
   }
@@ -80,6 +81,18 @@ async function exchanged(subject: string): Promise<{ token: string; cached: bool
     .toBe(true)
   if (found === undefined) throw new Error('nothing was exchanged')
   return found
+}
+
+function stateWith(status: string): State {
+  const bot = { uid: { type: 'Warder::Agent', id: 'bot' }, attrs: { status }, tags: {}, parents: [] }
+  const registry = applyEntities(emptyRegistry(), [bot], [])
+  return {
+    tenant: () => ({ ...tenantWith([issuer]), registry }),
+    gatewayByKeyHash: () => undefined,
+    refreshedAt: systemClock(),
+    ageMilliseconds: () => 0,
+    rolledBack: () => undefined,
+  }
 }
 
 test('what is revoked is forgotten, and ended by a server that did not exchange it', async () => {
@@ -102,14 +115,7 @@ test('what is revoked is forgotten, and ended by a server that did not exchange 
     db,
     createFaultLines((line) => lines.push(line)),
   )
-  const state: State = {
-    tenant: () => tenantWith([issuer]),
-    gatewayByKeyHash: () => undefined,
-    refreshedAt: systemClock(),
-    ageMilliseconds: () => 0,
-    rolledBack: () => undefined,
-  }
-  other.endTokens(state)
+  other.endTokens(stateWith('active'))
   await expect.poll(() => as.isActive(token), POLL).toBe(false)
   await other.close()
   const log = JSON.stringify(lines) + readFileSync(join(folder, 'sealing.key'), 'utf8')
@@ -129,4 +135,18 @@ test('a whole reading of the state forgets everything, and is passed on', async 
     [[tenant], 2, false],
     [undefined, 3, true],
   ])
+})
+
+test('a token of an agent that is suspended is forgotten, so that it gets another one once it is resumed', async () => {
+  const watch = wired.watched({ revoked: vi.fn(), settled: vi.fn() })
+  await exchanged(await as.token('bot', 'alice'))
+  let status = 'active'
+  wired.endTokens({ ...stateWith(status), tenant: (id) => stateWith(status).tenant(id) })
+  watch.settled([tenant], 4, false)
+  expect(wired.exchanger.stats().entries).toBe(1)
+  status = 'suspended'
+  watch.settled([newTenant()], 5, false)
+  expect(wired.exchanger.stats().entries).toBe(1)
+  watch.settled([tenant], 6, false)
+  expect(wired.exchanger.stats().entries).toBe(0)
 })

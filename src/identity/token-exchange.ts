@@ -70,6 +70,8 @@ export interface TokenExchanger {
   exchange(question: ExchangeQuestion): Promise<Result<ExchangedToken, Stop>>
   /** Forgets every token that hangs on one of these. `tenant` null: in all tenants. */
   forget(tenant: TenantId | null, dependencies: readonly Dependency[]): void
+  /** Forgets every token of `tenant` that hangs on something of which `isStopped` holds. */
+  forgetStopped(tenant: TenantId, isStopped: (dependency: Dependency) => boolean): void
   forgetAll(): void
   stats(): CacheStats
 }
@@ -88,7 +90,7 @@ interface Entry {
   readonly tenants: readonly TenantId[]
   readonly outcome: Outcome
   readonly until: EpochSeconds
-  readonly dependencies: ReadonlySet<string>
+  readonly dependencies: ReadonlyMap<string, Dependency>
 }
 
 /**
@@ -117,7 +119,7 @@ export function createTokenExchanger(parts: ExchangerParts): TokenExchanger {
     if (until === undefined || before !== forgotten) return outcome
     const oldest = entries.keys().next().value
     if (entries.size >= ENTRIES_MAX && oldest !== undefined) entries.delete(oldest)
-    const dependencies = new Set(question.dependencies.map(keyOf))
+    const dependencies = new Map(question.dependencies.map((each) => [keyOf(each), each]))
     const tenants = [question.tenant, ...question.crossings]
     entries.set(slot, { tenants, outcome, until, dependencies })
     return outcome
@@ -143,6 +145,11 @@ export function createTokenExchanger(parts: ExchangerParts): TokenExchanger {
         const isOurs = tenant === null || entry.tenants.includes(tenant)
         if (isOurs && keys.some((key) => entry.dependencies.has(key))) entries.delete(slot)
       }
+    },
+    forgetStopped(tenant, isStopped) {
+      forgotten += 1
+      for (const [slot, { tenants, dependencies }] of entries)
+        if (tenants.includes(tenant) && [...dependencies.values()].some(isStopped)) entries.delete(slot)
     },
     forgetAll() {
       forgotten += 1

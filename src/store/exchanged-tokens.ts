@@ -37,7 +37,7 @@ export async function keepExchangedToken(
   const due = endsAt === undefined ? null : instantOf(endsAt)
   const pairs = JSON.stringify(dependencies.map(({ kind, id }) => [kind, id]))
   const homes = JSON.stringify(crossings)
-  const entities = JSON.stringify(dependencies.flatMap(entityOf))
+  const entities = JSON.stringify(dependencies.flatMap(entitiesOf))
   await owner.begin(async (transaction) => {
     await transaction`select pg_advisory_xact_lock_shared(${EXCHANGE_LOCK}::bigint)`
     await transaction`
@@ -137,8 +137,8 @@ export async function removeOverTokens({ owner }: Pick<Database, 'owner'>, limit
   return removed.count
 }
 
-/** The entity that a dependency may name, as its type and id. */
-function entityOf({ kind, id }: Dependency): [string, string][] {
+/** The entities that a dependency may name, each as its type and id. */
+export function entitiesOf({ kind, id }: Dependency): [string, string][] {
   const key = `${kind} ${id}`
   return Object.entries(KEYS).flatMap(([type, prefix]) =>
     key.startsWith(prefix) ? [[type, key.slice(prefix.length)] as [string, string]] : [],
