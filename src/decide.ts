@@ -120,7 +120,21 @@ async function judge(
   if (!(judged instanceof Promise)) return judged
   const done = await judged
   // INVARIANT: as above: what was revoked while the issuer took its time must count, and no list is made of two states.
-  return steps.state.tenant(gateway.tenant) === tenant ? done : await again()
+  return steps.state.tenant(gateway.tenant) === tenant
+    ? unlessStopped(steps, caller, request, done)
+    : await again()
+}
+
+/** INVARIANT: what a breaker, a status list or the tenant of a sent agent has said meanwhile counts; the state has none of it. */
+function unlessStopped(
+  steps: Steps,
+  { identity, tenant, findAgent }: Caller,
+  request: AuthorizationRequest,
+  done: Judged,
+): Judged {
+  const stop =
+    judgeRevoked(steps, request, identity, tenant) ?? guardAfter(identity, tenant, findAgent, request.now)
+  return stop === undefined ? done : stopped(stop, tenant, identity)
 }
 
 /** The call or the list; a promise where the state can change meanwhile. */

@@ -20,11 +20,12 @@ import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { applyEntities, emptyRegistry } from '#registry/snapshot.ts'
+import { type Breakers, createBreakers } from '#revocation/breakers.ts'
 import { RevocationSnapshot } from '#revocation/snapshot.ts'
 import { agent, FOREIGN, federation } from './delegation/scene.ts'
 import { issuer } from './support/tokens.ts'
 import { jsonWire, wire } from './support/wire.ts'
-import { createWorld, NOON, policyFile, type World } from './support/world.ts'
+import { createWorld, NOON, policyFile, stateOf, type World } from './support/world.ts'
 
 const IDP = 'https://idp.example'
 const SUBJECT = 'subject-token-of-the-agent'
@@ -95,6 +96,9 @@ interface Scene {
   readonly exchanger?: null
   /** An actor that another tenant has sent. */
   readonly guest?: boolean
+  /** What becomes of that tenant while the issuer takes its time. */
+  readonly abroad?: Partial<TenantState>
+  readonly breakers?: Breakers
 }
 
 const issued = (seconds?: number) => async () => {
@@ -127,7 +131,7 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
     token = {},
     outcome = issued(300),
   } = scene
-  const guests = applyEntities(emptyRegistry(), [agent('guest')], [])
+  let guests: Partial<TenantState> = { registry: applyEntities(emptyRegistry(), [agent('guest')], []) }
   const delegations = createDelegations([], scene.guest ? [federation()] : [])
   let tenant: TenantState = { ...world.tenant, issuers: scene.issuers ?? [TRUST], delegations }
   const provenance = token === null ? 'gateway' : 'verified'
@@ -144,13 +148,7 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
   }
   const steps: Steps = {
     clock: () => NOON,
-    state: {
-      tenant: (id) => (id === FOREIGN ? { ...tenant, id, registry: guests } : tenant),
-      gatewayByKeyHash: () => undefined,
-      refreshedAt: NOON,
-      ageMilliseconds: () => 0,
-      rolledBack: () => undefined,
-    },
+    state: stateOf((id) => (id === FOREIGN ? { ...tenant, id, ...guests } : tenant)),
     freshnessMillisecondsMax: 10_000,
     verify: async () => ({ ok: true, value: identity }),
     judgePolicy,
@@ -159,10 +157,12 @@ async function decide(scene: Scene = {}, during?: (tenant: TenantState) => Tenan
         exchange: async (question) => {
           asked.push(question)
           if (during !== undefined && asked.length === 1) tenant = during(tenant)
+          guests = { ...guests, ...scene.abroad }
           return await outcome()
         },
       },
     }),
+    ...(scene.breakers !== undefined && { breakers: scene.breakers }),
     mask: createMask(new Uint8Array(32)),
     log: {
       write: async (entry) => {
@@ -279,15 +279,36 @@ test.each<[string, Scene]>([
   expect(asked).toEqual([])
 })
 
+function revoking(kind: 'session' | 'agent', id: string): RevocationSnapshot {
+  const revocation = { kind, id, revocation: 'r', source: 'admin', mode: 'deny', reason: 'r' } as const
+  return RevocationSnapshot.empty.apply([{ revocation, isInForce: true }], NOON)
+}
+
 test('what is revoked while the issuer takes its time denies', async () => {
-  const session = { kind: 'session', id: `${IDP}|s-1` } as const
-  const revocation = { ...session, revocation: 'r', source: 'admin', mode: 'deny', reason: 'r' } as const
-  const decision = await decide({}, (tenant) => ({
-    ...tenant,
-    version: 2,
-    revocations: RevocationSnapshot.empty.apply([{ revocation, isInForce: true }], NOON),
-  }))
+  const revocations = revoking('session', `${IDP}|s-1`)
+  const decision = await decide({}, (tenant) => ({ ...tenant, version: 2, revocations }))
   expect(decision).toMatchObject(deny('revoked.authority'))
+  expect(decision.upstreamToken).toBeUndefined()
+})
+
+const suspended = applyEntities(emptyRegistry(), [agent('guest', { status: 'suspended' })], [])
+test.each<[string, Partial<TenantState>, string]>([
+  ['revokes', { revocations: revoking('agent', 'guest') }, 'revoked.authority'],
+  ['suspends', { registry: suspended }, 'agent.suspended'],
+])('an actor whom its own tenant %s while the issuer takes its time denies', async (_name, abroad, code) => {
+  const decision = await decide({ guest: true, abroad })
+  expect(decision).toMatchObject(deny(code))
+  expect(decision.upstreamToken).toBeUndefined()
+})
+
+test('an agent whose breaker opens while the issuer takes its time is denied', async () => {
+  const breakers = createBreakers(() => undefined)
+  const rules = { breaker: { denyShare: 0.1, minimum: 1, windowSeconds: 60, openSeconds: 60 } }
+  const decision = await decide({ breakers }, (tenant) => {
+    breakers.count({ tenant: tenant.id, agent: 'bot', rules, isDenied: true, now: NOON })
+    return tenant
+  })
+  expect(decision).toMatchObject(deny('revoked.breaker'))
   expect(decision.upstreamToken).toBeUndefined()
 })
 
