@@ -35,13 +35,15 @@ export interface LoadResult {
 }
 
 const CONNECTIONS = 32
-const LOWEST_PRIORITY = 19
+const HIGHEST_PRIORITY = -20
+/** Between two looks at what is due; requests that became due meanwhile are sent together, and their latency counts from then. */
+const TICK_MILLISECONDS = 1
 /** How long answers may come after the last request. */
 const LINGER_MILLISECONDS = 3_000
 
 /** Keeps every connection busy for so long: the rate that comes out is the capacity. */
 export async function closedLoop(target: LoadTarget, milliseconds: number): Promise<LoadResult> {
-  const goBack = letOthersFirst()
+  const goBack = goFirst()
   const load = await openLoad(target)
   const until = performance.now() + milliseconds
   load.onFree = () => {
@@ -57,7 +59,7 @@ export async function openLoop(
   perSecond: number,
   milliseconds: number,
 ): Promise<LoadResult> {
-  const goBack = letOthersFirst()
+  const goBack = goFirst()
   const load = await openLoad(target)
   const startedAt = performance.now()
   const until = startedAt + milliseconds
@@ -67,7 +69,7 @@ export async function openLoop(
       load.send(due)
       due += (-Math.log(1 - Math.random()) * 1000) / perSecond
     }
-    if (due < until) setImmediate(tick)
+    if (due < until) setTimeout(tick, TICK_MILLISECONDS)
   }
   tick()
   return await load.finish(milliseconds).finally(goBack)
@@ -158,13 +160,13 @@ async function openLoad({ open, body }: LoadTarget): Promise<Load> {
 }
 
 /**
- * The generator waits for the next instant without sleeping. Postgres shares its core, and would get a turn only every few
- * milliseconds; so the generator stands back for it. Only root may take its priority back.
+ * Postgres shares the generator's core. What the generator waits for its turn would look like latency of the server, so it goes
+ * first, and sleeps between its looks so that Postgres has its turn. Only root may raise a priority.
  */
-function letOthersFirst(): () => void {
+function goFirst(): () => void {
   if (process.getuid?.() !== 0) return () => undefined
   const before = getPriority()
-  setPriority(LOWEST_PRIORITY)
+  setPriority(HIGHEST_PRIORITY)
   return () => setPriority(before)
 }
 

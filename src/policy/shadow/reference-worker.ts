@@ -1,3 +1,5 @@
+import { setPriority } from 'node:os'
+import { platform } from 'node:process'
 import { parentPort } from 'node:worker_threads'
 import type { Response } from '@cedar-policy/cedar-wasm/nodejs'
 import { type CallFault, createEngine } from '#policy/engine/engine.ts'
@@ -20,9 +22,13 @@ export type ReferenceMessage =
   | { readonly isSound: boolean }
   | { readonly id: number; readonly answer: Response | CallFault }
 
+/** Of this thread, so that it takes no turn of a core from decisions; enough that a check comes to its end on a busy one. */
+const NICENESS = 10
+
 /** A check sees few releases at a time, and a slice takes about 25 KB. */
 const SLOTS_MAX = 256
 
+standBack()
 const engine = createEngine()
 const slots = new Map<string, string>()
 let generation = engine.generation
@@ -42,6 +48,16 @@ function answer({ key, policies, call }: ReferenceQuestion): Response | CallFaul
   slots.delete(key)
   slots.set(key, slot)
   return engine.authorize({ ...call, preparsedPolicySetId: slot })
+}
+
+function standBack(): void {
+  // Elsewhere than on Linux this would be the priority of the whole process.
+  if (platform !== 'linux') return
+  try {
+    setPriority(NICENESS)
+  } catch {
+    // A sandbox may forbid it. Then this thread takes its turns like any other.
+  }
 }
 
 function freeSlot(): string {
