@@ -1,3 +1,4 @@
+import { type AdmitSteps, admit } from '#decide-admit.ts'
 import { stands } from '#decide-again.ts'
 import { type Caller, judgeCall } from '#decide-call.ts'
 import { type CapabilitySteps, capabilitiesToSign, signedCapabilities } from '#decide-capabilities.ts'
@@ -5,7 +6,6 @@ import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchang
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
 import { type RecordSteps, record } from '#decide-record.ts'
-import { type Admit, admissionFor, guardDocument } from '#delegation/admission.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
@@ -13,13 +13,12 @@ import { guardBefore } from '#guards/before.ts'
 import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
 import { isUnverified } from '#guards/unverified.ts'
 import type { Verify } from '#identity/verify.ts'
-import type { Clock, EpochMilliseconds } from '#lib/clock.ts'
-import type { ClientDocuments } from '#model/client-document.ts'
+import type { Clock } from '#lib/clock.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
-import type { AuthorizationRequest } from '#model/request.ts'
+import { type AuthorizationRequest, NOTHING_READ } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import type { TokenStatuses } from '#model/token-status.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
@@ -28,15 +27,11 @@ import { countOutcome } from '#revocation/count-outcome.ts'
 import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
 
 /** The steps of a decision, wired once (src/wire.ts). */
-export interface Steps extends RecordSteps, ExchangeSteps, CapabilitySteps {
+export interface Steps extends RecordSteps, AdmitSteps, ExchangeSteps, CapabilitySteps {
   readonly clock: Clock
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
   readonly judgePolicy: JudgePolicy
-  /** Undefined: no agent is registered just in time. */
-  readonly admit?: Admit
-  /** Undefined: no agent is registered by its metadata document. */
-  readonly documents?: ClientDocuments
   /** Undefined: no agent is stopped for its denials. */
   readonly breakers?: Breakers
   /** Undefined: a token that points to a status list is denied. */
@@ -161,35 +156,6 @@ function completeAllow(
   )
 }
 
-/**
- * Registers an unknown agent just in time, where a blueprint lets it; else the stop that it is denied with.
- *
- * INVARIANT: nobody is registered for a call that is denied whoever its agent is; a suspended parent would fill the places of its
- * blueprint.
- */
-async function admit(
-  steps: Steps,
-  stop: Stop,
-  { identity, tenant, findAgent }: Pick<Caller, 'identity' | 'tenant' | 'findAgent'>,
-  now: EpochMilliseconds,
-): Promise<'admitted' | Stop> {
-  if (stop.code !== 'agent.unknown' || steps.admit === undefined) return stop
-  const admission = admissionFor(identity, tenant, findAgent)
-  if (admission === undefined) return stop
-  const chain = identity.delegation.chain.filter(({ id }) => id !== admission.agent)
-  const others = { ...identity, agent: undefined, delegation: { ...identity.delegation, chain } }
-  const held =
-    guardAfter(others, tenant, findAgent, now) ??
-    guardRevoked([{ kind: 'blueprint', id: admission.blueprint }], tenant.revocations, now, undefined)
-  if (held !== undefined) return held
-  const doubt = guardDocument(admission, tenant, steps.documents, now)
-  if (doubt !== undefined) return doubt
-  const outcome = await steps.admit(tenant.id, admission, now)
-  if (outcome === 'admitted') return outcome
-  const detail = `blueprint \`${admission.blueprint}\`: ${outcome}`
-  return { code: 'agent.limit', message: REASONS['agent.limit'], detail }
-}
-
 /** Step 8: whatever the call hangs on, revoked in the database, by a breaker that opened here, or in its issuer's status list. */
 function judgeRevoked(
   steps: Steps,
@@ -222,24 +188,4 @@ async function judgeSafely(steps: Steps, request: AuthorizationRequest, gateway:
     const detail = error instanceof Error ? error.name : 'unknown'
     return stopped({ code: 'internal.fault', message: REASONS['internal.fault'], detail })
   }
-}
-
-const NOTHING_READ: Omit<AuthorizationRequest, 'dialect' | 'requestId' | 'now'> = {
-  traceparent: undefined,
-  tenant: undefined,
-  agent: undefined,
-  user: undefined,
-  subject: undefined,
-  credentials: [],
-  identityHeaders: [],
-  tool: undefined,
-  route: undefined,
-  action: undefined,
-  resource: undefined,
-  arguments: undefined,
-  session: undefined,
-  risk: undefined,
-  context: {},
-  declared: {},
-  supportedObligations: undefined,
 }

@@ -2,7 +2,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { Decision } from '#model/decision.ts'
 import type { ObligationType } from '#model/obligation.ts'
 import { REASONS } from '#model/reasons.ts'
-import type { AuthorizationRequest, Malformed } from '#model/request.ts'
+import { type AuthorizationRequest, type Malformed, NOTHING_READ } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
 import { mcpCall, type ProtocolCall } from '#protocols/mcp.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
@@ -109,26 +109,13 @@ function askedBy(query: URLSearchParams, wire: WireRequest): Omit<AuthorizationR
   const claim = (name: string) =>
     query.has(name) ? { id: query.get(name) ?? '', properties: {} } : undefined
   return {
+    ...NOTHING_READ,
     dialect: 'docker-mcp',
     protocol: 'mcp',
     requestId: requestIdOf(wire.rawHeaders),
     traceparent: traceparentOf(wire.rawHeaders),
-    tenant: undefined,
     agent: claim('agent'),
     user: claim('user'),
-    subject: undefined,
-    credentials: [],
-    identityHeaders: [],
-    tool: undefined,
-    route: undefined,
-    action: undefined,
-    resource: undefined,
-    arguments: undefined,
-    session: undefined,
-    risk: undefined,
-    context: {},
-    declared: {},
-    supportedObligations: undefined,
   }
 }
 

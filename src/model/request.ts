@@ -180,3 +180,24 @@ export interface WrongValue {
   readonly path: JsonPath
   readonly value: Json
 }
+
+/** A request of which nothing was read: where readers begin, and what a refusal is about. */
+export const NOTHING_READ: Omit<AuthorizationRequest, 'dialect' | 'requestId' | 'now'> = {
+  traceparent: undefined,
+  tenant: undefined,
+  agent: undefined,
+  user: undefined,
+  subject: undefined,
+  credentials: [],
+  identityHeaders: [],
+  tool: undefined,
+  route: undefined,
+  action: undefined,
+  resource: undefined,
+  arguments: undefined,
+  session: undefined,
+  risk: undefined,
+  context: {},
+  declared: {},
+  supportedObligations: undefined,
+}

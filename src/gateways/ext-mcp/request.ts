@@ -11,7 +11,7 @@ import { type McpList, offeredCall, readMcpList, reduceList, TOOL_LIST } from '#
 import { proofsOf } from '#gateways/proof-headers.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
-import type { AuthorizationRequest, Candidate, Malformed } from '#model/request.ts'
+import { type AuthorizationRequest, type Candidate, type Malformed, NOTHING_READ } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { mcpCall } from '#protocols/mcp.ts'
 import { isJsonObject } from '#protocols/strict-json.ts'
@@ -175,27 +175,15 @@ function baseOf(
   const proofs = proofsOf(headers, raw)
   if (!proofs.ok) return proofs
   return success({
+    ...NOTHING_READ,
     dialect: 'ext-mcp',
     protocol: 'mcp',
     now,
     requestId: requestIdOf(raw),
     traceparent: traceparentOf(raw),
     tenant: typeof tenant === 'string' ? tenant : undefined,
-    agent: undefined,
-    user: undefined,
-    subject: undefined,
     credentials: credentials.value,
     ...(proofs.value !== undefined && { proofs: proofs.value }),
     identityHeaders: identityHeadersOf(headers),
-    tool: undefined,
-    route: undefined,
-    action: undefined,
-    resource: undefined,
-    arguments: undefined,
-    session: undefined,
-    risk: undefined,
-    context: {},
-    declared: {},
-    supportedObligations: undefined,
   })
 }
