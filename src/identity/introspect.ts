@@ -7,6 +7,7 @@ import type { TenantState } from '#model/state.ts'
 import type { JsonObject } from '#model/value.ts'
 import { createCircuits } from './circuit.ts'
 import { askIssuer, type IntrospectionParts, type Question } from './introspection-call.ts'
+import { UnreadableAnswer } from './outbound.ts'
 import { stop } from './stop.ts'
 import { judgeClaims, type TokenClaims } from './token-claims.ts'
 
@@ -52,7 +53,8 @@ export function createIntrospect(
       circuits.succeeded(slot)
       return judgeAnswer(answer, question, toSeconds(now))
     } catch (fault) {
-      circuits.failed(slot, now)
+      // INVARIANT: an answer about one token that is too long or no text keeps nobody else from being asked about.
+      if (!(fault instanceof UnreadableAnswer)) circuits.failed(slot, now)
       parts.onFault(issuer.issuer, fault instanceof Error ? fault.message : 'unknown fault')
       return unavailable(1)
     }

@@ -169,6 +169,18 @@ test('a server that fails three times is left alone for a while', async () => {
   expect(await ask(token)).toMatchObject(GOOD)
 })
 
+test.each<[string, Buffer]>([
+  ['is too long', Buffer.from(JSON.stringify({ active: true, groups: 'g'.repeat(70_000) }))],
+  ['is no text', Buffer.from([0xff, 0xfe])],
+])('an answer about one token that %s leaves the others their answers', async (_, body) => {
+  const [mine, other] = [await as.token('opaque'), await as.token('opaque')]
+  as.break((response) => response.writeHead(200, { 'content-type': 'application/json' }).end(body))
+  for (let i = 0; i < 5; i++)
+    expect(await ask(mine)).toMatchObject({ failure: { code: 'token.introspection_unavailable' } })
+  as.break(undefined)
+  expect(await ask(other)).toMatchObject(GOOD)
+})
+
 test.each<[string, object, string]>([
   ['active as text', { active: 'true' }, 'token.inactive'],
   ['active as a number', { active: 1 }, 'token.inactive'],
