@@ -1,5 +1,7 @@
+import { createPublicKey } from 'node:crypto'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { failed, type Result, success } from '#lib/result.ts'
+import { weaknessOf } from './key-strength.ts'
 
 /** Signature algorithms that can be accepted at all; asymmetric ones only, each bound to one kind of key. */
 export const ALGORITHMS: ReadonlyMap<string, { readonly kty: string; readonly crv?: string }> = new Map([
@@ -23,7 +25,6 @@ export interface KeySet {
   readonly size: number
 }
 
-const RSA_BITS_MIN = 2048
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const KEYS_MAX = 100
 
@@ -34,7 +35,7 @@ const KEYS_MAX = 100
  * @param mayBeEmpty whether a set without any usable key is one: then it verifies nothing. Default false.
  *
  * Keys for encryption or of an unknown kind are skipped, as section 5 asks. A set with a symmetric or private key, a weak
- * RSA key, a duplicate `kid`, or without any usable key is refused as a whole: it was not meant to be published.
+ * key, a duplicate `kid`, or without any usable key is refused as a whole: it was not meant to be published.
  */
 export function parseKeySet(document: unknown, use = 'sig', mayBeEmpty = false): Result<KeySet, string> {
   const entries = isRecord(document) ? document['keys'] : undefined
@@ -43,16 +44,16 @@ export function parseKeySet(document: unknown, use = 'sig', mayBeEmpty = false):
   const keys: JWK[] = []
   const kids = new Set<string>()
   for (const [i, entry] of entries.entries()) {
-    const objection = objectionTo(entry, kids)
+    const objection = objectionTo(entry, use, kids)
     if (objection !== undefined) return failed(`keys[${i}]: ${objection}`)
     if (isUsable(entry, use)) keys.push(entry)
   }
   return keys.length === 0 && !mayBeEmpty ? failed('no usable signature key') : success(createKeySet(keys))
 }
 
-function objectionTo(entry: unknown, kids: Set<string>): string | undefined {
+function objectionTo(entry: unknown, use: string, kids: Set<string>): string | undefined {
   if (!isRecord(entry)) return 'not an object'
-  const { kty, kid, n, e } = entry
+  const { kty, kid, e } = entry
   if (typeof kty !== 'string') return '`kty` is not a string'
   if (kty === 'oct') return 'a symmetric key can not verify tokens'
   if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(entry, name))) return 'the key has private members'
@@ -61,17 +62,17 @@ function objectionTo(entry: unknown, kids: Set<string>): string | undefined {
     if (kids.has(kid)) return 'the `kid` occurs twice'
     kids.add(kid)
   }
-  return kty === 'RSA' ? objectionToRsa(n, e) : undefined
+  if (kty === 'RSA' && e !== 'AQAB') return 'the RSA exponent is not 65537'
+  return kty === 'RSA' || isUsable(entry, use) ? objectionToKey(entry) : undefined
 }
 
-function objectionToRsa(n: unknown, e: unknown): string | undefined {
-  if (typeof n !== 'string' || typeof e !== 'string') return '`n` and `e` must be strings'
-  if (e !== 'AQAB') return 'the RSA exponent is not 65537'
-  const modulus = Buffer.from(n, 'base64url')
-  const first = modulus.findIndex((byte) => byte !== 0)
-  const leading = modulus[first]
-  const bits = leading === undefined ? 0 : (modulus.length - first) * 8 - (Math.clz32(leading) - 24)
-  return bits < RSA_BITS_MIN ? `the RSA key has fewer than ${RSA_BITS_MIN} bits` : undefined
+/** Node.js imports no EC point that is not on its curve. */
+function objectionToKey(entry: JWK): string | undefined {
+  try {
+    return weaknessOf(createPublicKey({ key: bareOf(entry), format: 'jwk' }))
+  } catch {
+    return 'it is no public key of its kind'
+  }
 }
 
 function isUsable(entry: unknown, wanted: string): entry is JWK {
@@ -106,15 +107,17 @@ function createKeySet(keys: readonly JWK[]): KeySet {
 
 async function importPublicKey(key: JWK, alg: string): Promise<CryptoKey | undefined> {
   try {
-    const { kty, crv, n, e, x, y } = key
-    const bare = Object.fromEntries(
-      Object.entries({ kty, crv, n, e, x, y }).filter(([, value]) => value !== undefined),
-    )
-    const made = await importJWK(bare, alg)
+    const made = await importJWK(bareOf(key), alg)
     return made instanceof Uint8Array ? undefined : made
   } catch {
     return undefined
   }
+}
+
+/** The members that make the key. */
+function bareOf({ kty, crv, n, e, x, y }: JWK): { readonly [member: string]: string } {
+  const members = Object.entries({ kty, crv, n, e, x, y })
+  return Object.fromEntries(members.filter((member): member is [string, string] => member[1] !== undefined))
 }
 
 function isRecord(value: unknown): value is { readonly [member: string]: unknown } {

@@ -2,6 +2,7 @@ import { createHmac, generateKeyPairSync } from 'node:crypto'
 import type { JWK } from 'jose'
 import { expect, test } from 'vitest'
 import { askSigned, carriersOf, compact, honest, type Pair, type Sign } from '../support/carriers.ts'
+import { faultyPair } from '../support/faulty-rsa.ts'
 import { bytesOf, digestOf, expectDenied, padded, pairFor, SHA256 } from '../support/forgeries.ts'
 
 /** Keys that nobody should have: what is signed with them holds for whoever knows how, or could not be checked. */
@@ -73,6 +74,7 @@ const WEAK: readonly (readonly [string, () => readonly (readonly [Pair, readonly
       return withHonest(spelt(pair, { n: longer(pair.jwk.n) }))
     },
   ],
+  ['an RSA key whose factors can be found from how they were made', () => withHonest(faultyPair())],
   ['a key on a curve of others', () => withHonest(ellipticOf('secp256k1'))],
   [
     'a key on a curve of others that goes by ours',

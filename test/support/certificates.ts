@@ -23,6 +23,8 @@ export interface CertificateOptions {
   /** Days from now at which it begins; default 2 ago. */
   readonly fromDays?: number
   readonly purposes?: readonly string[]
+  /** Default: a new key on P-256. */
+  readonly keys?: webcrypto.CryptoKeyPair
 }
 
 /** An authority that issues certificates. */
@@ -47,8 +49,8 @@ export async function newAuthority(name: string): Promise<Authority> {
   })
   return {
     ...(await credentials(own, keys.privateKey)),
-    async issue(subject, { expired = false, fromDays = -2, purposes = BOTH } = {}) {
-      const leafKeys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+    async issue(subject, { expired = false, fromDays = -2, purposes = BOTH, keys: given } = {}) {
+      const leafKeys = given ?? (await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']))
       const leaf = await x509.X509CertificateGenerator.create({
         serialNumber: nextSerial(),
         subject: `CN=${subject}`,

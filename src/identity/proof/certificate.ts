@@ -1,4 +1,5 @@
 import { hash, X509Certificate } from 'node:crypto'
+import { isWeak } from '#identity/key-strength.ts'
 import { stop } from '#identity/stop.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
@@ -72,6 +73,7 @@ export function createReadCertificate(entriesMax = 2_000, bytesMax = 16_777_216)
 function objectionTo(leaf: X509Certificate, now: EpochMilliseconds): Stop | undefined {
   if (leaf.validFromDate.getTime() > now) return stop('pop.certificate', 'the certificate is not valid yet')
   if (leaf.validToDate.getTime() < now) return stop('pop.certificate', 'the certificate has expired')
+  if (isWeak(leaf)) return stop('pop.certificate', 'the key of the certificate is too weak')
   const purposes: readonly string[] | undefined = leaf.keyUsage
   const isClient = purposes === undefined || purposes.includes(CLIENT_AUTH) || purposes.includes(ANY_PURPOSE)
   return isClient ? undefined : stop('pop.certificate', 'the certificate is not for clients')

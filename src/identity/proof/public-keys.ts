@@ -1,5 +1,6 @@
 import { constants, createPublicKey, hash, type KeyObject, verify } from 'node:crypto'
 import { ALGORITHMS } from '#identity/key-set.ts'
+import { weaknessOf } from '#identity/key-strength.ts'
 import type { JsonObject } from '#model/value.ts'
 
 /** A public key that came with what it signed. */
@@ -12,7 +13,7 @@ export interface PublicKey {
 
 /** Keys by their JWK, imported once. */
 export interface PublicKeys {
-  /** Undefined for anything but a public RSA (2,048 to 8,192 bits), EC or Ed25519 key. */
+  /** Undefined for anything but a public key that is strong enough (`weaknessOf`). */
   find(jwk: JsonObject): PublicKey | undefined
   readonly size: number
 }
@@ -24,9 +25,6 @@ const MEMBERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['OKP', ['crv', 'kty', 'x']],
   ['RSA', ['e', 'kty', 'n']],
 ])
-const RSA_BITS_MIN = 2_048
-const RSA_BITS_MAX = 8_192
-const RSA_EXPONENT = 65_537n
 const SIGNATURE_BYTES: ReadonlyMap<string, number> = new Map([
   ['ES256', 64],
   ['ES384', 96],
@@ -80,7 +78,7 @@ function importKey(jwk: JsonObject): PublicKey | undefined {
     // INVARIANT: hashed is the key as we would write it, never the text that came in.
     const canonical: { readonly [member: string]: unknown } = { ...key.export({ format: 'jwk' }) }
     const { kty, crv } = canonical
-    if (kty === 'RSA' && !isStrong(key)) return undefined
+    if (weaknessOf(key) !== undefined) return undefined
     const text = JSON.stringify(Object.fromEntries(members.map((name) => [name, canonical[name]])))
     return {
       thumbprint: hash('sha256', text, 'base64url'),
@@ -96,11 +94,6 @@ function importKey(jwk: JsonObject): PublicKey | undefined {
   } catch {
     return undefined
   }
-}
-
-function isStrong(key: KeyObject): boolean {
-  const { modulusLength = 0, publicExponent } = key.asymmetricKeyDetails ?? {}
-  return modulusLength >= RSA_BITS_MIN && modulusLength <= RSA_BITS_MAX && publicExponent === RSA_EXPONENT
 }
 
 function verifySignature(alg: string, key: KeyObject, input: string, signature: Uint8Array): boolean {

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import { isWeak } from '#identity/key-strength.ts'
 import { spiffeIdOf } from '#identity/proof/spiffe-san.ts'
 import { spiffeDomainOf } from '#identity/spiffe-id.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
@@ -23,7 +24,8 @@ interface Step {
  * dates, who may issue (basic constraints, key usage), path length, name constraints and critical extensions, of anchors too.
  *
  * Stricter than the RFC: authorities that issued for themselves count for the length, an authority that has a SPIFFE ID issues for its
- * own domain only, one that is for other purposes than clients issues nothing, and signatures with MD5 or SHA-1 count for nothing.
+ * own domain only, one that is for other purposes than clients or has a weak key issues nothing, and signatures with MD5 or SHA-1 count
+ * for nothing.
  */
 export function leadsTo(
   leaf: X509Certificate,
@@ -60,6 +62,7 @@ function above(authority: X509Certificate, { authorities, names }: Step): Step |
 function mayIssue(authority: X509Certificate, { current, authorities, names }: Step): boolean {
   const [facts, below] = [factsOf(authority), factsOf(current)]
   if (typeof facts === 'string' || typeof below === 'string' || !below.isStrong) return false
+  if (isWeak(authority)) return false
   const { keyUsage, isAuthority, pathLengthMax, nameConstraints } = facts
   const purposes: readonly string[] | undefined = authority.keyUsage
   return (
