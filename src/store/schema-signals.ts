@@ -61,7 +61,7 @@ export const signalEvents = warder.table(
   ],
 )
 
-/** Who is told of a tenant's revocations: other systems (`caep`) and gateways (`webhook`). */
+/** Who is told of a tenant's revocations, other systems (`caep`) and gateways (`webhook`), and by which stream. */
 export const signalReceivers = warder.table(
   'signal_receivers',
   {
@@ -71,15 +71,48 @@ export const signalReceivers = warder.table(
       .references(() => tenants.tenant),
     name: identifier('name').notNull(),
     kind: text('kind').notNull(),
-    url: text('url').notNull(),
+    /** Where its events are pushed to; null: it fetches them. */
+    url: text('url'),
     audience: text('audience').notNull(),
     privateNetwork: boolean('private_network').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
+    /** Its stream; null: it has none, because it has not made one or has deleted it. */
+    stream: uuid('stream').unique('signal_receivers_stream').defaultRandom(),
+    /** Sealed `Authorization` header of pushes. */
+    authorization: text('authorization'),
+    status: text('status').notNull().default('enabled'),
+    statusReason: text('status_reason'),
+    description: text('description'),
+    /** What it asked for, null: everything; and whether the event of its kind is among it. */
+    eventsRequested: json('events_requested'),
+    wanted: boolean('wanted').notNull().default(true),
+    /** When it last asked for a verification event. */
+    verificationAt: instant('verification_at'),
+    /** Events that its queue had no room for, ever. */
+    dropped: version('dropped').notNull().default(0),
   },
   (table) => [
     unique('signal_receivers_name').on(table.tenant, table.name),
     check('signal_receivers_kind', sql`${table.kind} in ('caep', 'webhook')`),
+    check('signal_receivers_status', sql`${table.status} in ('enabled', 'paused', 'disabled')`),
   ],
+)
+
+/** What receivers prove themselves with when they manage or fetch their stream. */
+export const signalReceiverKeys = warder.table(
+  'signal_receiver_keys',
+  {
+    /** SHA-256 of the credential. */
+    hash: identifier('hash').primaryKey(),
+    receiver: uuid('receiver')
+      .notNull()
+      .references(() => signalReceivers.receiver, { onDelete: 'cascade' }),
+    hint: text('hint').notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    /** Null: it has no end. */
+    endsAt: instant('ends_at'),
+  },
+  (table) => [index('signal_receiver_keys_receiver').on(table.receiver)],
 )
 
 /** What receivers are still to be told; written with the revocation, taken by whichever server comes first. */
@@ -97,9 +130,15 @@ export const signalOutbox = warder.table(
     createdAt: instant('created_at').notNull().defaultNow(),
     attempts: integer('attempts').notNull().default(0),
     nextAt: instant('next_at').notNull().defaultNow(),
+    /** When the receiver had it, or refused it for good. */
     deliveredAt: instant('delivered_at'),
+    /** What the receiver said was wrong with it. */
+    refused: text('refused'),
   },
-  (table) => [index('signal_outbox_due').on(table.nextAt).where(sql`${table.deliveredAt} is null`)],
+  (table) => [
+    index('signal_outbox_due').on(table.nextAt).where(sql`${table.deliveredAt} is null`),
+    index('signal_outbox_waiting').on(table.receiver, table.id).where(sql`${table.deliveredAt} is null`),
+  ],
 )
 
 /** Public halves of the keys that servers sign with; each server keeps its private half in its data folder. */
