@@ -15,6 +15,7 @@ import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, WorkloadToken } from '#model/identity.ts'
+import type { Issuer } from '#model/issuer.ts'
 import type { AuthorizationRequest, Proofs } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json, JsonObject } from '#model/value.ts'
@@ -111,6 +112,8 @@ async function verifyToken(
     return refused('the header of the workload token')
   if (!isInForce(jwt.payload, now, issuer.clockToleranceSeconds))
     return refused('the workload token has expired, or is not valid yet')
+  if (isTooLong(jwt.payload, issuer, now))
+    return refused('the workload token lives longer, or is older, than this trust domain may grant')
   const jwk = isObject(cnf) ? cnf['jwk'] : undefined
   if (!isObject(jwk) || typeof jwk['alg'] !== 'string') return refused('`cnf.jwk` with its `alg`')
   const signed = await verifyText(jwt, tenant.id, issuer, keys)
@@ -138,6 +141,17 @@ function factsOf({ payload, kid }: ParsedJwt, issuer: string): WorkloadToken | u
 function isInForce({ exp, iat, nbf }: JsonObject, now: EpochSeconds, toleranceSeconds: number): boolean {
   if (!isDate(exp) || !isDateOrAbsent(iat) || !isDateOrAbsent(nbf)) return false
   return exp > now && Math.max(iat ?? 0, nbf ?? 0) <= now + toleranceSeconds
+}
+
+/** INVARIANT: the limits of the issuer hold for workload tokens too; without `iat` what is left of a life stands for the whole of it. */
+function isTooLong(
+  { exp, iat }: JsonObject,
+  { lifetimeSecondsMax, ageSecondsMax, clockToleranceSeconds }: Issuer,
+  now: EpochSeconds,
+): boolean {
+  const since = iat === undefined ? now : Number(iat)
+  const isOld = ageSecondsMax !== undefined && since + ageSecondsMax + clockToleranceSeconds <= now
+  return Number(exp) - since > lifetimeSecondsMax || isOld
 }
 
 function isToken({ typ, header }: ParsedJwt): boolean {

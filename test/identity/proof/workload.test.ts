@@ -291,6 +291,26 @@ test.each<[string, object, string]>([
   expect(await ask(pair(token, await makeWpt({ wth: digest(token) })))).toMatchObject(denied(code))
 })
 
+test.each<[string, object, Partial<Issuer>, boolean]>([
+  ['that lives as long as it may', { iat: second - 60, exp: second + 3_540 }, {}, true],
+  ['that lives longer', { iat: second - 60, exp: second + 3_541 }, {}, false],
+  ['that ends too late and does not say when it began', { exp: second + 3_601 }, {}, false],
+  ['that ends in time and does not say when it began', { exp: second + 3_600 }, {}, true],
+  [
+    'that lives longer than a shorter limit',
+    { iat: second, exp: second + 301 },
+    { lifetimeSecondsMax: 300 },
+    false,
+  ],
+  ['that is as old as it may be', { iat: second - 89 }, { ageSecondsMax: 60 }, true],
+  ['that is older', { iat: second - 90 }, { ageSecondsMax: 60 }, false],
+])('a workload token %s: the limits of its trust domain hold', async (_what, payload, limits, holds) => {
+  const token = await makeWit(payload)
+  const proofs = pair(token, await makeWpt({ wth: digest(token) }))
+  const outcome = await ask(proofs, { issuers: [{ ...trusted, ...limits }] })
+  expect(outcome).toMatchObject(holds ? { ok: true } : denied('workload.proof'))
+})
+
 test('a workload token of another type, or signed by somebody else, denies', async () => {
   const typed = await makeWit({}, { typ: 'JWT' })
   expect(await ask(pair(typed, await makeWpt({ wth: digest(typed) })))).toMatchObject(
