@@ -2,6 +2,7 @@ import type { EpochSeconds } from '#lib/clock.ts'
 import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
 import type { Explanation } from '#model/explanation.ts'
+import type { Found } from '#model/found.ts'
 import type { Advice, Obligation } from '#model/obligation.ts'
 import type { Provenance } from '#model/provenance.ts'
 
@@ -16,6 +17,8 @@ export interface Judgement {
   readonly trace: JudgementTrace
   /** Of a list: positions of the candidates that stay. */
   readonly permitted?: readonly number[]
+  /** Of a search: one page of what is permitted. */
+  readonly found?: Found
   readonly challenge?: Challenge
   /** Set for an operator who asked for it, where the policies were asked. */
   readonly explanation?: Explanation
@@ -28,6 +31,16 @@ export interface JudgementTrace {
   readonly detail?: string
   /** The tool that was called, where the request named a route or an action. */
   readonly tool?: string
+  /** What a search looked at, and the ids that it showed. */
+  readonly search?: {
+    readonly open: 'subject' | 'action' | 'resource'
+    readonly type: string
+    /** Candidates that were decided one by one. */
+    readonly judged: number
+    readonly shown: readonly string[]
+    /** Whether nothing can follow on a next page. */
+    readonly complete: boolean
+  }
   /** The exchange of the access token that took place for this call; never a token. */
   readonly exchange?: {
     readonly issuer: string

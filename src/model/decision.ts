@@ -2,6 +2,7 @@ import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
 import type { Hidden } from '#lib/hidden.ts'
 import type { Challenge } from '#model/challenge.ts'
 import type { Explanation } from '#model/explanation.ts'
+import type { Found } from '#model/found.ts'
 import type { DecisionId, ReleaseId, TenantId } from '#model/ids.ts'
 import type { Advice, Obligation } from '#model/obligation.ts'
 import type { ReasonCode } from '#model/reasons.ts'
@@ -34,6 +35,8 @@ export interface Decision {
   readonly decidedAt: EpochMilliseconds
   /** Of a list: positions of the candidates that stay. */
   readonly permitted?: readonly number[]
+  /** Of a search: one page of what is permitted. */
+  readonly found?: Found
   /** Until when an allow may be reused; undefined on a deny. */
   readonly expiresAt: EpochSeconds | undefined
   /** What a client must bring to be answered otherwise. */

@@ -139,10 +139,25 @@ export interface ScopeQuestion {
   readonly resourceAncestors: readonly EntityUid[]
 }
 
+/** An entity with all of its ancestors. */
+export interface ScopeSide {
+  readonly uid: EntityUid
+  readonly ancestors: readonly EntityUid[]
+}
+
+/** A question of which sides are not known: an absent one matches every scope. */
+export interface OpenScopeQuestion {
+  readonly principal?: ScopeSide
+  readonly action?: ScopeSide
+  readonly resource?: ScopeSide
+}
+
 /** A release in memory, indexed by scope. Holds no parsed policies: cost follows the matching ones (docs/decisions/0003-cedar-engine.md). */
 export interface Release extends ReleaseHeader {
   /** Ordinals (ascending) of the policies whose scope matches exactly. */
   matching(question: ScopeQuestion): readonly number[]
+  /** The same for a question with open sides: a superset of what `matching` gives whatever they turn out to be. Cost follows all policies. */
+  matchingOpen(question: OpenScopeQuestion): readonly number[]
   /** The policy at `ordinal`, 0 to `policyCount` - 1. */
   policy(ordinal: number): PolicyRecord
   /** Names (lower case, sorted) of all headers that its policies can set. */

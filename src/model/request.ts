@@ -81,6 +81,22 @@ export interface Proofs {
 /** One call that a list offers. */
 export type Candidate = Pick<AuthorizationRequest, 'tool' | 'arguments' | 'protocolEffect' | 'argumentsOpen'>
 
+/** A question with one part left open: what can stand there and is allowed (AuthZEN 1.0 section 8). */
+export interface Search {
+  readonly open: 'subject' | 'action' | 'resource'
+  /** Type of what is looked for, as it was written; empty for actions. */
+  readonly type: string
+  /** The party that an open subject of this type is; undefined for any other. */
+  readonly party?: 'agent' | 'user'
+  /** What was asked, without the open id, the page and whatever is new for each request; a page token holds for nothing else. */
+  readonly question: JsonObject
+  readonly token: string | undefined
+  /** Most results of one page. Undefined: as on the page before, at first as many as there may be. */
+  readonly limit: number | undefined
+  /** The evaluation with this id (of an action: this name) in the open place; undefined where it can't be asked. */
+  ask(id: string): AuthorizationRequest | undefined
+}
+
 /** What every gateway dialect is translated into: everything in it is claimed, nothing is believed yet. */
 export interface AuthorizationRequest {
   readonly dialect: Dialect
@@ -115,6 +131,8 @@ export interface AuthorizationRequest {
   }
   /** Calls of a list that is to be reduced to what is permitted; the request itself then calls nothing. */
   readonly candidates?: readonly Candidate[] | undefined
+  /** Set where candidates are looked for; the request itself then lacks what is open, and calls nothing. */
+  readonly search?: Search
   /** Set when the call is a message of MCP, whoever took it apart. */
   readonly protocol?: 'mcp'
   /** Facts that the mapping of the tool makes of the call and the verified token (src/mapping); they count like arguments. */

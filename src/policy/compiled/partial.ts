@@ -8,9 +8,10 @@ import { UNKNOWN, UnknownFields } from './unknown-fields.ts'
 /** What can still come of a question of which a part is not known yet. */
 export type Residual = 'allow' | 'deny' | 'unknown'
 
-/** Outcomes that a condition can have, as bits. */
-const TRUE = 1
-const FALSE = 2
+/** Outcomes that a condition can have, as bits: it holds. */
+export const TRUE = 1
+/** It does not hold. */
+export const FALSE = 2
 const ERROR = 4
 const ANY = TRUE | FALSE | ERROR
 
@@ -41,8 +42,12 @@ export function residual(
   return isPermitted ? 'allow' : 'unknown'
 }
 
-/** Outcomes that the conditions of one policy can have. */
-function outcomesOf(record: PolicyRecord, environment: Environment): number {
+/**
+ * Outcomes that the conditions of one policy can have, as bits; what throws `UNKNOWN` in the environment is not known.
+ *
+ * @throws Unsupported and TypeError as `residual` does
+ */
+export function outcomesOf(record: PolicyRecord, environment: Environment): number {
   const clauses = clausesOf(record.conditions ?? conditionsText(record.text))
   return chain(
     clauses.map(({ kind, body }) => (kind === 'unless' ? { '!': { arg: body } } : body)),

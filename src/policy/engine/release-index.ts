@@ -47,7 +47,7 @@ export async function assembleRelease(
   }
   return {
     ...header,
-    matching: index.finish(),
+    ...index.finish(),
     policy,
     find,
     upstreamHeaders: [...upstreamHeaders].toSorted(),

@@ -1,9 +1,19 @@
-import type { ActionScope, EntityScope, PolicyRecord, ScopeQuestion } from '#model/release.ts'
+import type {
+  ActionScope,
+  EntityScope,
+  OpenScopeQuestion,
+  PolicyRecord,
+  ScopeQuestion,
+  ScopeSide,
+} from '#model/release.ts'
 import type { EntityUid } from '#model/value.ts'
 import { Names, NOBODY } from './scope-names.ts'
 
 /** Answers which policies match, from flat arrays of integers. */
-export type MatchScope = (question: ScopeQuestion) => readonly number[]
+export interface MatchScope {
+  matching(question: ScopeQuestion): readonly number[]
+  matchingOpen(question: OpenScopeQuestion): readonly number[]
+}
 
 /** Collects scopes in ordinal order; `file` places each policy into its bucket once all have been added. */
 export interface ScopeIndexBuilder {
@@ -63,8 +73,13 @@ export function buildScopeIndex(): ScopeIndexBuilder {
       if (keys === undefined) unscoped.push(ordinal)
       else for (const key of new Set(keys)) bucketOf(buckets, key).push(ordinal)
     },
-    finish: () =>
-      matcher(names, new Int32Array(rows), new Int32Array(actions), buckets, new Int32Array(unscoped)),
+    finish: () => {
+      const table = [new Int32Array(rows), new Int32Array(actions)] as const
+      return {
+        matching: matcher(names, ...table, buckets, new Int32Array(unscoped)),
+        matchingOpen: openMatcher(names, ...table),
+      }
+    },
   }
 }
 
@@ -132,7 +147,7 @@ function matcher(
   actions: Int32Array,
   buckets: ReadonlyMap<number, readonly number[]>,
   unscoped: Int32Array,
-): MatchScope {
+): MatchScope['matching'] {
   return (question) => {
     const principal = sideOf(names, question.principal, question.principalAncestors)
     const resource = sideOf(names, question.resource, question.resourceAncestors)
@@ -164,6 +179,23 @@ function matcher(
     collectBucket(action.uid, KIND_ACTION_EQUALS)
     for (const name of action.within) collectBucket(name, KIND_ACTION_IN)
     return ascendingOnce(found)
+  }
+}
+
+/** Looks at every row: with an open side, policies of every bucket can match. */
+function openMatcher(names: Names, rows: Int32Array, actions: Int32Array): MatchScope['matchingOpen'] {
+  const sideIn = (side: ScopeSide | undefined) => side && sideOf(names, side.uid, side.ancestors)
+  return (question) => {
+    const [principal, resource] = [sideIn(question.principal), sideIn(question.resource)]
+    const action = sideIn(question.action)
+    const found: number[] = []
+    for (let row = 0; row < rows.length; row += ROW) {
+      if (principal !== undefined && !entityMatches(rows, row, principal)) continue
+      if (resource !== undefined && !entityMatches(rows, row + RESOURCE, resource)) continue
+      if (action !== undefined && !actionMatches(rows, actions, row + ACTION, action)) continue
+      found.push(row / ROW)
+    }
+    return found
   }
 }
 
