@@ -55,7 +55,7 @@ const LIFETIME_SECONDS_MAX = 86_400 + 300
 export function createTokenFamilies({ onReuse, onNewest }: FamilyWatch): TokenFamilies {
   const tenants = new Map<string, Map<string, NewestToken>>()
   const familiesBeside = (family: string): Map<string, NewestToken> => {
-    const tenant = family.slice(0, HALF_CHARACTERS)
+    const tenant = tenantPart(family)
     const families = tenants.get(tenant) ?? new Map<string, NewestToken>()
     tenants.set(tenant, families)
     return families
@@ -91,6 +91,11 @@ export function createTokenFamilies({ onReuse, onNewest }: FamilyWatch): TokenFa
       if (known === undefined || known.issuedAt < newest.issuedAt) put(newest)
     },
   }
+}
+
+/** What of the name of a family stands for its tenant. */
+export function tenantPart(family: string): string {
+  return family.slice(0, HALF_CHARACTERS)
 }
 
 function half(text: string): string {

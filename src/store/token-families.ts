@@ -3,6 +3,7 @@ import type { NewestToken } from '#identity/families.ts'
 import type { EpochMilliseconds, EpochSeconds } from '#lib/clock.ts'
 import type { Database } from './database.ts'
 import { withDeadline } from './faults.ts'
+import { WaitingFamilies } from './waiting-families.ts'
 
 /** The newest tokens that all servers on one database have seen. */
 export interface FamilyStore {
@@ -34,8 +35,8 @@ interface Row {
 const POLL_MILLISECONDS = 500
 const BATCH_MAX = 500
 const ROWS_MAX = 5_000
-/** What waits to be written; beyond it the oldest stay known to this server alone. */
-const WAITING_MAX = 100_000
+/** What is written at most before what others have seen is read: a flood here must not hide theirs. */
+const BATCHES_MAX = 20
 const STATEMENT_MILLISECONDS = 2_000
 const SILENCE_MILLISECONDS = 2_500
 /** A row may be seen so much later than it says that it was changed: a statement was under way meanwhile. */
@@ -56,7 +57,7 @@ class Store implements FamilyStore {
   readonly #db: Database
   readonly #parts: FamilyStoreParts
   #sql: Database['sql'] | undefined
-  #waiting: Map<string, NewestToken>
+  readonly #waiting: WaitingFamilies
   #since: string
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -66,7 +67,7 @@ class Store implements FamilyStore {
   constructor(db: Database, parts: FamilyStoreParts) {
     this.#db = db
     this.#parts = parts
-    this.#waiting = new Map()
+    this.#waiting = new WaitingFamilies()
     this.#since = '-infinity'
   }
 
@@ -78,15 +79,12 @@ class Store implements FamilyStore {
   }
 
   remember(newest: NewestToken): void {
-    const oldest = this.#waiting.keys().next().value
-    if (this.#waiting.size >= WAITING_MAX && oldest !== undefined) this.#waiting.delete(oldest)
-    this.#waiting.delete(newest.family)
-    this.#waiting.set(newest.family, newest)
+    this.#waiting.add(newest)
     this.ask()
   }
 
   ask(): void {
-    if (this.#isClosed || (this.#waiting.size === 0 && !this.#parts.isUsed())) return
+    if (this.#isClosed || (this.#waiting.isEmpty && !this.#parts.isUsed())) return
     this.#isAskedAgain = this.#running !== undefined
     this.#running ??= this.#follow().finally(() => {
       this.#running = undefined
@@ -110,14 +108,14 @@ class Store implements FamilyStore {
         if (!this.#isClosed) this.#parts.onFault(error)
         return
       }
-    } while (this.#isAskedAgain && !this.#isClosed)
+    } while ((this.#isAskedAgain || !this.#waiting.isEmpty) && !this.#isClosed)
   }
 
   async #write(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      const batch = [...this.#waiting.values()].slice(0, BATCH_MAX)
+    for (let batches = 0; batches < BATCHES_MAX && !this.#waiting.isEmpty; batches++) {
+      const batch = this.#waiting.next(BATCH_MAX)
       await this.#within(async (sql) => await sql`select remember_families(${itemsOf(batch)}::text)`)
-      for (const each of batch) if (this.#waiting.get(each.family) === each) this.#waiting.delete(each.family)
+      this.#waiting.written(batch)
     }
   }
 
