@@ -2,6 +2,7 @@ import { type AdmitSteps, admit } from '#decide-admit.ts'
 import { stands } from '#decide-again.ts'
 import { type Caller, judgeCall } from '#decide-call.ts'
 import { type CapabilitySteps, capabilitiesToSign, signedCapabilities } from '#decide-capabilities.ts'
+import { askForCredentials } from '#decide-challenge.ts'
 import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchange.ts'
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
@@ -90,7 +91,7 @@ async function judge(
   // INVARIANT: everything below is decided on the state as it is now. Fetching an issuer's keys takes as long as the issuer
   // likes, and what was revoked meanwhile must count.
   if (steps.state.tenant(gateway.tenant) !== tenant) return await again()
-  if (!verified.ok) return stopped(verified.failure, tenant)
+  if (!verified.ok) return stopped(askForCredentials(verified.failure, request, tenant), tenant)
   const findAgent = createFindAgent(tenant, steps.state, request.now)
   const identity = resolveDelegation(verified.value, tenant, findAgent, request.now)
   const revoked = judgeRevoked(steps, request, identity, tenant)

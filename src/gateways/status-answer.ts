@@ -3,6 +3,7 @@ import { type Challenge, challengeFor, statusOf } from '#model/challenge.ts'
 import type { Decision } from '#model/decision.ts'
 import { stripsCredentials } from '#model/obligation.ts'
 import { REASONS, type ReasonCode } from '#model/reasons.ts'
+import type { JsonObject } from '#model/value.ts'
 import { challengeHeader } from './challenge.ts'
 import { headerJson, headerSafe, NONE } from './header-safe.ts'
 import type { WireResponse } from './wire.ts'
@@ -86,8 +87,22 @@ export function denied(code: string, message: string | undefined, parts: DenialP
   if (nonce !== undefined) headers.push(['dpop-nonce', headerSafe(nonce)])
   if (retryAfterSeconds !== undefined) headers.push(['retry-after', String(Math.ceil(retryAfterSeconds))])
   const text = message ?? (isReason(code) ? REASONS[code] : 'the request was denied')
-  const body = JSON.stringify({ decision: 'deny', error: { code, message: text } })
-  return { status: clamp(statusOf(code, challenge), statuses, challenge), headers, body }
+  return {
+    status: clamp(statusOf(code, challenge), statuses, challenge),
+    headers,
+    body: JSON.stringify(denialBody(code, text)),
+  }
+}
+
+/** What MCP clients must be told as an error of JSON-RPC (MCP 2026-07-28, Streamable HTTP). */
+const RPC_ERRORS: ReadonlyMap<string, number> = new Map([['mcp.header_mismatch', -32_020]])
+
+/** The id of a message that contradicts itself is told to nobody (JSON-RPC 2.0 section 5). */
+function denialBody(code: string, message: string): JsonObject {
+  const rpc = RPC_ERRORS.get(code)
+  return rpc === undefined
+    ? { decision: 'deny', error: { code, message } }
+    : { jsonrpc: '2.0', id: null, error: { code: rpc, message, data: { reason: code } } }
 }
 
 /** INVARIANT: never a 2xx, and never a status that this gateway does not take for a denial. */

@@ -1,5 +1,5 @@
 import type { Judgement } from '#model/answer.ts'
-import { type Challenge, challengeFor, isIndeterminate } from '#model/challenge.ts'
+import { type Challenge, challengeFor, isIndeterminate, PROOF_ALGORITHMS } from '#model/challenge.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
 
@@ -29,10 +29,28 @@ export function comeBack(
   const resourceMetadata = settings?.resourceMetadata
   return {
     ...(challenge !== undefined && {
-      challenge: { ...challenge, ...(resourceMetadata !== undefined && { resourceMetadata }) },
+      challenge: {
+        ...withScheme(withoutOffline(challenge), identity),
+        ...(resourceMetadata !== undefined && { resourceMetadata }),
+      },
     }),
     ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   }
+}
+
+/** For refresh tokens, of which a resource never asks for one (MCP 2026-07-28, authorization). */
+const OFFLINE = 'offline_access'
+
+function withoutOffline({ scope = [], ...challenge }: Challenge): Challenge {
+  const asked = scope.filter((name) => name !== OFFLINE)
+  return asked.length === 0 ? challenge : { ...challenge, scope: asked }
+}
+
+/** The scheme follows how the verified token is bound; one of DPoP names the algorithms of proofs (RFC 9449 section 7.1). */
+function withScheme(challenge: Challenge, identity: VerifiedIdentity | undefined): Challenge {
+  const isBound = identity?.token?.boundTo?.jkt !== undefined
+  if (!isBound && challenge.scheme !== 'DPoP') return challenge
+  return { ...challenge, scheme: 'DPoP', algorithms: challenge.algorithms ?? PROOF_ALGORITHMS }
 }
 
 /** INVARIANT: only after the token was verified, so that nobody learns what it would take without one (RFC 9470, security). */
@@ -41,7 +59,7 @@ function stepUp({ obligations }: Judgement, identity: VerifiedIdentity | undefin
   if (typeof wanted !== 'string' || identity?.token === undefined || identity.user === undefined)
     return undefined
   return {
-    scheme: identity.token.boundTo?.jkt === undefined ? 'Bearer' : 'DPoP',
+    scheme: 'Bearer',
     error: 'insufficient_user_authentication',
     acrValues: [wanted],
   }

@@ -17,14 +17,22 @@ export function guardPossession(
   tool: string | undefined,
   registry: RegistrySnapshot,
 ): Stop | undefined {
-  const demanded = rules?.proofOfPossession ?? 'none'
   // A workload without a token proved a key of its own.
   const isProven = token === undefined ? presenter?.workload !== undefined : token.boundTo !== undefined
-  if (demanded === 'none' || isProven) return undefined
-  const isDemanded = demanded === 'all' || tierOf(tool, registry) >= TIERS.indexOf(demanded)
-  if (!isDemanded) return undefined
+  if (isProven || !demandsPossession(rules, tool, registry)) return undefined
   const code = 'pop.token_not_bound'
   return { code, message: REASONS[code], challenge: { scheme: 'DPoP', error: 'invalid_token' } }
+}
+
+/** Whether the tenant demands a token that is bound to a key for a call of `tool`. */
+export function demandsPossession(
+  rules: TenantRules | undefined,
+  tool: string | undefined,
+  registry: RegistrySnapshot,
+): boolean {
+  const demanded = rules?.proofOfPossession ?? 'none'
+  if (demanded === 'none') return false
+  return demanded === 'all' || tierOf(tool, registry) >= TIERS.indexOf(demanded)
 }
 
 /**

@@ -19,18 +19,13 @@ export function guardScopes(
     return {
       code: 'scope.insufficient',
       message: REASONS['scope.insufficient'],
-      challenge: { scheme: schemeOf(token), error: 'insufficient_scope', scope: needed },
+      challenge: { scheme: 'Bearer', error: 'insufficient_scope', scope: needed },
     }
   if (token?.authorizationDetails !== undefined && !fitsDetails(token.authorizationDetails, call))
     return {
       code: 'scope.authorization_details',
       message: REASONS['scope.authorization_details'],
-      challenge: { scheme: schemeOf(token), error: 'insufficient_scope' },
+      challenge: { scheme: 'Bearer', error: 'insufficient_scope' },
     }
   return undefined
-}
-
-/** How the client presents its token (RFC 9449 section 7.1). */
-function schemeOf(token: VerifiedToken | undefined): 'Bearer' | 'DPoP' {
-  return token?.boundTo?.jkt === undefined ? 'Bearer' : 'DPoP'
 }

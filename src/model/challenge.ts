@@ -27,6 +27,9 @@ export interface Challenge {
   readonly resourceMetadata?: string
 }
 
+/** Algorithms of proofs that challenges name; others of RFC 7518 that are asymmetric are accepted too. */
+export const PROOF_ALGORITHMS: readonly string[] = ['ES256', 'ES384', 'PS256', 'RS256', 'Ed25519', 'EdDSA']
+
 /** Reasons that say nothing about the request: what would have decided could not be found out, and asking again may help. */
 const INDETERMINATE: ReadonlySet<string> = new Set([
   'agent.metadata_unavailable',
@@ -37,13 +40,13 @@ const INDETERMINATE: ReadonlySet<string> = new Set([
   'exchange.unavailable',
   'state.stale',
   'revoked.breaker',
-  'revoked.status_unknown',
   'log.unavailable',
   'log.overflow',
 ])
 
-/** What came beside the token does not hold: a bad request, for which no other token helps. */
-const BAD_PROOFS: ReadonlySet<string> = new Set([
+/** The call contradicts itself, or what came beside the token does not hold: a bad request, for which no other token helps. */
+const BAD_REQUESTS: ReadonlySet<string> = new Set([
+  'mcp.header_mismatch',
   'workload.proof',
   'workload.untrusted',
   'signature.invalid',
@@ -55,12 +58,18 @@ export function isIndeterminate(code: string): boolean {
   return INDETERMINATE.has(code)
 }
 
+/** Whether a denial with this code says that no credential came at all. */
+export function isWithoutCredentials(code: string): boolean {
+  return code === 'identity.missing' || code === 'credentials.missing'
+}
+
 /** What a client must be told for denials that have no challenge of their own; undefined where no credential would help. */
 export function challengeFor(code: string): Challenge | undefined {
   // RFC 6750 section 3: no error code when no credential was sent.
-  if (code === 'identity.missing' || code === 'credentials.missing') return { scheme: 'Bearer' }
+  if (isWithoutCredentials(code)) return { scheme: 'Bearer' }
   // Nothing is known about the token, and the client must not throw it away.
   if (isIndeterminate(code)) return undefined
+  // `token.malformed` too: RFC 6750 section 3.1 calls a malformed token invalid_token, and a malformed request invalid_request.
   const isInvalid = code.startsWith('token.') || code.startsWith('pop.') || code === 'credentials.key_unknown'
   // INVARIANT: whatever was revoked (token, subject, an actor, a grant), the client learns the same.
   if (isInvalid || code === 'revoked.authority') return { scheme: 'Bearer', error: 'invalid_token' }
@@ -68,10 +77,11 @@ export function challengeFor(code: string): Challenge | undefined {
   return undefined
 }
 
-/** Status of a denial where all statuses can be said: 503, 400, 401 or 403 (RFC 6750 section 3.1, draft-ietf-wimse-workload-creds). */
+/** Status of a denial where all statuses can be said: 503, 400, 401 or 403 (RFC 6750 section 3.1, draft-ietf-wimse-workload-creds,
+ * MCP 2026-07-28 for headers that contradict the body). */
 export function statusOf(code: string, challenge: Challenge | undefined): 400 | 401 | 403 | 503 {
   if (isIndeterminate(code)) return 503
-  if (challenge === undefined) return BAD_PROOFS.has(code) ? 400 : 403
+  if (challenge === undefined) return BAD_REQUESTS.has(code) ? 400 : 403
   const { error } = challenge
   if (error === 'invalid_request') return 400
   return error === 'insufficient_scope' || error === 'actor_unauthorized' ? 403 : 401

@@ -138,7 +138,7 @@ function stepUpChallenge(
   if (demanded === undefined || token === undefined || user?.provenance !== 'verified') return undefined
   const { acr_value: acr, max_age_seconds: maxAge } = demanded
   return {
-    scheme: token.boundTo?.jkt === undefined ? 'Bearer' : 'DPoP',
+    scheme: 'Bearer',
     error: 'insufficient_user_authentication',
     ...(typeof acr === 'string' && { acrValues: [acr] }),
     ...(typeof maxAge === 'number' && { maxAgeSeconds: maxAge }),

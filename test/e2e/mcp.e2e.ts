@@ -115,12 +115,18 @@ describe('MCP through Envoy, which passes bodies on', () => {
       'a lying header',
       { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'read_file' },
       toolCall('delete_repo'),
+      '400',
     ],
-    ['an old revision and a lying header', { 'mcp-name': 'read_file' }, toolCall('delete_repo')],
-    ['a batch', {}, [toolCall('read_file'), toolCall('delete_repo')]],
-    ['a batch of an old revision', { 'mcp-protocol-version': '2025-03-26' }, [toolCall('delete_repo')]],
-  ])('%s runs nothing', async (_, headers, body) => {
-    expect(await raw(url, headers, body)).toBe('403')
+    ['an old revision and a lying header', { 'mcp-name': 'read_file' }, toolCall('delete_repo'), '400'],
+    ['a batch', {}, [toolCall('read_file'), toolCall('delete_repo')], '403'],
+    [
+      'a batch of an old revision',
+      { 'mcp-protocol-version': '2025-03-26' },
+      [toolCall('delete_repo')],
+      '403',
+    ],
+  ])('%s runs nothing', async (_, headers, body, status) => {
+    expect(await raw(url, headers, body)).toBe(status)
   })
 })
 

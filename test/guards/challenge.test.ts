@@ -66,7 +66,7 @@ test.each([
   expect(statusOf(code, undefined)).toBe(503)
 })
 
-test.each(['workload.proof', 'workload.untrusted', 'signature.invalid', 'txn.invalid'] as const)(
+test.each(['workload.proof', 'signature.invalid', 'txn.invalid', 'mcp.header_mismatch'] as const)(
   '%s is a bad request, for which no other token helps',
   (code) => {
     const { challenge } = comeBack(denied(code), identity(), gateway())
@@ -85,7 +85,7 @@ test('what was revoked is not to be told from the challenge', () => {
 
 test('a challenge says where the resource describes itself', () => {
   const at = gateway({ settings: { resourceMetadata: METADATA } })
-  const given: Challenge = { scheme: 'DPoP', error: 'use_dpop_nonce', nonce: 'n' }
+  const given: Challenge = { scheme: 'DPoP', error: 'use_dpop_nonce', nonce: 'n', algorithms: ['ES256'] }
   expect(comeBack(denied('pop.nonce', { challenge: given }), undefined, at).challenge).toEqual({
     ...given,
     resourceMetadata: METADATA,

@@ -30,9 +30,6 @@ export interface DpopProof {
   readonly nonce: string | undefined
 }
 
-/** Algorithms that challenges name; others of RFC 7518 that are asymmetric are accepted too. */
-export const PROOF_ALGORITHMS: readonly string[] = ['ES256', 'ES384', 'PS256', 'RS256', 'Ed25519', 'EdDSA']
-
 /** How old a proof may be, in seconds. */
 export const PROOF_AGE_SECONDS_MAX = 60
 /** How far ahead of our clock a proof may be, in seconds. */

@@ -1,7 +1,7 @@
 import { stop } from '#identity/stop.ts'
+import { PROOF_ALGORITHMS } from '#model/challenge.ts'
 import type { Stop } from '#model/identity.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
-import { PROOF_ALGORITHMS } from './dpop.ts'
 import type { Once } from './possession.ts'
 import type { ReplayStore, Reserved } from './replay.ts'
 
