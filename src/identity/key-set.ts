@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { failed, type Result, success } from '#lib/result.ts'
 import { weaknessOf } from './key-strength.ts'
+import { createRefusedTexts, type RefusedTexts } from './refused-texts.ts'
 
 /** Signature algorithms that can be accepted at all; asymmetric ones only, each bound to one kind of key. */
 export const ALGORITHMS: ReadonlyMap<string, { readonly kty: string; readonly crv?: string }> = new Map([
@@ -23,6 +24,8 @@ export interface KeySet {
   /** The key for a token's `kid` and `alg`. Without a `kid` only the sole key of a set can be meant. */
   find(kid: string | undefined, alg: string): Promise<CryptoKey | undefined>
   readonly size: number
+  /** JWS whose signature is not of the key that `find` gives for them. */
+  readonly refused: RefusedTexts
 }
 
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
@@ -93,6 +96,7 @@ function createKeySet(keys: readonly JWK[]): KeySet {
   const imported = new Map<string, Promise<CryptoKey | undefined>>()
   return {
     size: keys.length,
+    refused: createRefusedTexts(),
     async find(kid, alg) {
       const candidates = kid === undefined ? keys : keys.filter((key) => key.kid === kid)
       const key = candidates.length === 1 ? candidates[0] : undefined

@@ -1,4 +1,4 @@
-import { compactVerify } from 'jose'
+import { compactVerify, errors } from 'jose'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Stop } from '#model/identity.ts'
 import type { TenantId } from '#model/ids.ts'
@@ -22,9 +22,12 @@ export async function verifyText(
   }
   if (current === undefined) return failed(stop('token.keys_unavailable'))
   if (key === undefined) return failed(stop('token.key_unknown'))
+  const { refused } = current.set
+  if (refused.has(jwt.text)) return failed(stop('token.signature'))
   try {
     await compactVerify(jwt.text, key, { algorithms: [jwt.alg] })
-  } catch {
+  } catch (fault) {
+    if (fault instanceof errors.JWSSignatureVerificationFailed) refused.add(jwt.text)
     return failed(stop('token.signature'))
   }
   return success(current.generation)
