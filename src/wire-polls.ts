@@ -8,7 +8,7 @@ import { systemClock } from '#lib/clock.ts'
 import { faultText } from '#process-log.ts'
 import { createPollStream } from '#signals/poll.ts'
 import { pollDue } from '#signals/poll-due.ts'
-import { createPollTokens } from '#signals/poll-source.ts'
+import { createTransmitterTokens } from '#signals/transmitter-access.ts'
 import type { Database } from '#store/database.ts'
 import { createPollQueue } from '#store/polls.ts'
 import { createSignalStore, openPollSecret } from '#store/signals.ts'
@@ -33,7 +33,7 @@ export function wirePolls(
   })
   const poll = createPollStream({
     send: sendOutbound,
-    tokens: createPollTokens(sendOutbound, systemClock),
+    tokens: createTransmitterTokens(sendOutbound, systemClock),
     store: createSignalStore(db),
     keys,
     clock: systemClock,

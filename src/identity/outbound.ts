@@ -9,7 +9,7 @@ import { isLoopbackHost } from './loopback.ts'
 export interface OutboundRequest {
   /** `https`; `http` only to this machine and only with `privateNetwork`. */
   readonly url: string
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   readonly headers?: { readonly [name: string]: string }
   readonly body?: string
   /** Whether the name may resolve to private networks and this machine. Default false. */

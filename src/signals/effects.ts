@@ -5,6 +5,7 @@ import type { Dependency } from '#model/revocation.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { certificateId } from '#revocation/certificate-id.ts'
 import type { SignalStream } from './stream.ts'
+import { type StreamStatus, statusIn } from './stream-configuration.ts'
 import { type Refusal, readSubject } from './subject.ts'
 
 /** What a received event does. */
@@ -13,7 +14,7 @@ export type SignalEffect =
   /** Takes back what the same stream has revoked for good. */
   | { readonly do: 'enable'; readonly target: Dependency }
   | { readonly do: 'verified'; readonly state: string | undefined }
-  | { readonly do: 'status'; readonly status: string }
+  | { readonly do: 'status'; readonly status: StreamStatus }
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const RISC = 'https://schemas.openid.net/secevent/risc/event-type/'
@@ -38,6 +39,9 @@ const ACTIONS: ReadonlyMap<string, Action> = new Map([
   [`${RISC}sessions-revoked`, 'epoch'],
 ])
 
+/** What a transmitter is asked to send: the types of events that do something here. */
+export const EVENT_TYPES: readonly string[] = [...ACTIONS.keys()]
+
 /**
  * INVARIANT: an event that lifts something acts only while it is remembered whether it came before (store/sweep.ts forgets after
  * 90 days), or whoever kept an old one could undo what was disabled later. What revokes may act again.
@@ -53,12 +57,8 @@ export function effectsOf(
   stream: SignalStream,
   now: EpochMilliseconds,
 ): Result<readonly SignalEffect[], Refusal> {
-  if (event.type === `${SSF}verification`) {
-    const { state } = event.payload
-    return success([{ do: 'verified', state: typeof state === 'string' ? state : undefined }])
-  }
-  if (event.type === `${SSF}stream-updated`)
-    return success([{ do: 'status', status: String(event.payload['status']).slice(0, 32) }])
+  if (event.type === `${SSF}verification` || event.type === `${SSF}stream-updated`)
+    return effectOnStream(event, stream)
   const action = ACTIONS.get(event.type)
   if (action === undefined || !applies(action, event.payload)) return success([])
   if (action === 'enable' && event.issuedAt < toSeconds(now) - ENABLE_AGE_SECONDS_MAX) return success([])
@@ -73,6 +73,31 @@ export function effectsOf(
   const epoch = epochOf(event, now)
   const effects = targets.map((target) => effectOn(target, action, epoch))
   return success([...effects, ...certificateEffects(action, event.payload, stream)])
+}
+
+/**
+ * What an event about the stream itself does (SSF 1.0 section 8.1.4).
+ *
+ * INVARIANT: a stream that Warder manages is named by its own id, so that an event about another stream of the same transmitter
+ * says nothing about this one.
+ */
+function effectOnStream(
+  { type, subject, payload }: SecurityEvent,
+  { management }: SignalStream,
+): Result<readonly SignalEffect[], Refusal> {
+  const isSelf = subject['format'] === 'opaque' && subject['id'] === management?.streamId
+  if (management !== undefined && !isSelf)
+    return failed({ err: 'invalid_request', description: 'the subject is not this stream' })
+  if (type === `${SSF}verification`) {
+    const { state } = payload
+    if (state !== undefined && typeof state !== 'string')
+      return failed({ err: 'invalid_state', description: '`state` is not a text' })
+    return success([{ do: 'verified', state }])
+  }
+  const status = statusIn(payload['status'])
+  if (status === undefined)
+    return failed({ err: 'invalid_request', description: '`status` is none that there is' })
+  return success([{ do: 'status', status }])
 }
 
 /** Whether the change that the event tells of is one for the worse. */

@@ -3,9 +3,10 @@ import type { OutboundAnswer, SendOutbound } from '#identity/outbound.ts'
 import { parseStrictObject } from '#identity/strict-json.ts'
 import type { Clock } from '#lib/clock.ts'
 import type { JsonObject } from '#model/value.ts'
-import type { PollSource, PollTokens } from './poll-source.ts'
-import { type PushFailure, type ReadSet, readSet, type SignalStore } from './receive.ts'
+import type { PollSource } from './poll-source.ts'
+import { type PushFailure, type ReadSet, readSet, type SignalStore, STATE_UNKNOWN } from './receive.ts'
 import type { SignalStream } from './stream.ts'
+import { certificateOf, type TransmitterTokens } from './transmitter-access.ts'
 
 /** A stream whose events are fetched; the secret of its source is in the clear. */
 export interface PolledStream extends SignalStream {
@@ -39,7 +40,7 @@ const HELD_MAX = 10_000
 /** What polling needs. */
 export interface PollParts {
   readonly send: SendOutbound
-  readonly tokens: PollTokens
+  readonly tokens: TransmitterTokens
   readonly store: SignalStore
   readonly keys: KeySets
   readonly clock: Clock
@@ -80,11 +81,18 @@ export function createPollStream(parts: PollParts): PollStream {
       } else if (found.value.event.id !== jti) setErrs[jti] = MISNAMED
       else read.push(found.value)
     }
+    const applied = await applyAll(stream, read)
+    return { ack: applied.ack, setErrs: { ...setErrs, ...applied.setErrs } }
+  }
+
+  /** INVARIANT: in the order in which things happened; members of an object have none. */
+  async function applyAll(stream: PolledStream, read: readonly ReadSet[]): Promise<Verdicts> {
+    const setErrs: { [jti: string]: PushFailure } = {}
     const ack: string[] = []
-    // INVARIANT: in the order in which things happened; members of an object have none.
     for (const { event, effects } of read.toSorted((a, b) => a.event.issuedAt - b.event.issuedAt)) {
-      await parts.store.apply(stream, event, effects)
-      ack.push(event.id)
+      const outcome = await parts.store.apply(stream, event, effects)
+      if (outcome === 'state_unknown') setErrs[event.id] = STATE_UNKNOWN
+      else ack.push(event.id)
     }
     return { ack, setErrs }
   }
@@ -140,13 +148,14 @@ async function ask(
 ): Promise<OutboundAnswer> {
   const { source, issuer } = stream
   const privateNetwork = issuer.privateNetwork === true
-  const who = { stream: stream.id, issuer: issuer.issuer, privateNetwork, source }
+  const who = { stream: stream.id, issuer: issuer.issuer, privateNetwork, access: source }
   const answer = await send({
     url: source.url,
     method: 'POST',
     headers: { authorization: `Bearer ${await tokens.tokenFor(who)}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
     privateNetwork,
+    ...certificateOf(source),
     bytesMax: ANSWER_BYTES_MAX,
     // A request that waits is ended by its signal first.
     ...(body['returnImmediately'] === false && { timeoutMilliseconds: LONG_MILLISECONDS + 5_000 }),

@@ -15,18 +15,27 @@ export interface FoundStream extends SignalStream {
 /** Streams and their events, durably. */
 export interface SignalStore {
   findStream(id: string): Promise<FoundStream | undefined>
-  /** Stores the event and what it does, in one step; `known`: it was stored before, and nothing happened. */
+  /**
+   * Stores the event and what it does, in one step; `known`: it was stored before, and nothing happened. `state_unknown`: it is a
+   * verification event that nobody asked for in these words, and nothing is stored.
+   */
   apply(
     stream: SignalStream,
     event: SecurityEvent,
     effects: readonly SignalEffect[],
-  ): Promise<'applied' | 'known'>
+  ): Promise<'applied' | 'known' | 'state_unknown'>
 }
 
 /** The error body of RFC 8935 section 2.4. */
 export interface PushFailure {
   readonly err: string
   readonly description: string
+}
+
+/** The answer to a verification event whose `state` is wrong (SSF 1.0 section 8.1.4.1). */
+export const STATE_UNKNOWN: PushFailure = {
+  err: 'invalid_state',
+  description: '`state` is none that was asked for',
 }
 
 /** Takes one pushed event; resolves to success only once it is durable. Rejects when the database does not answer. */
@@ -75,7 +84,8 @@ export function createReceiveSet(parts: {
       })
     const read = await readSet(text, stream, parts.keys, parts.clock())
     if (!read.ok) return read
-    return success(await parts.store.apply(stream, read.value.event, read.value.effects))
+    const outcome = await parts.store.apply(stream, read.value.event, read.value.effects)
+    return outcome === 'state_unknown' ? failed(STATE_UNKNOWN) : success(outcome)
   }
 }
 

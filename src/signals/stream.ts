@@ -2,6 +2,7 @@ import { failed, type Result, success } from '#lib/result.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import { type PollSource, parsePollSource } from './poll-source.ts'
+import type { StreamManagement } from './transmitter-client.ts'
 
 /** A stream of security events that one tenant receives, and how far its transmitter is believed. */
 export interface SignalStream {
@@ -20,10 +21,12 @@ export interface SignalStream {
   readonly wide: boolean
   /** Where its events are fetched; undefined: they are pushed. */
   readonly source?: PollSource | undefined
+  /** How it is managed at its transmitter; undefined: it was set up there by hand. */
+  readonly management?: StreamManagement | undefined
 }
 
-/** The part of a stream that its file says. */
-export type StreamRecord = Pick<SignalStream, 'issuer' | 'subjectIssuers' | 'wide' | 'source'>
+/** What a stream is made of beside its name. */
+export type StreamRecord = Pick<SignalStream, 'issuer' | 'subjectIssuers' | 'wide' | 'source' | 'management'>
 
 const MEMBERS = new Set([
   'issuer',

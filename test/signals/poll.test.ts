@@ -6,8 +6,8 @@ import { sendOutbound } from '#identity/outbound.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import type { SignalEffect } from '#signals/effects.ts'
 import { createPollStream, type PolledStream } from '#signals/poll.ts'
-import { createPollTokens } from '#signals/poll-source.ts'
 import { parseStream } from '#signals/stream.ts'
+import { createTransmitterTokens } from '#signals/transmitter-access.ts'
 import { makeKey, type SigningKey, TENANT } from '../support/tokens.ts'
 import { json, startTransmitter } from '../support/transmitter.ts'
 import { ALICE, NOW, RECEIVER, SECOND, setClaims, signSet, TRANSMITTER } from './vectors.ts'
@@ -46,7 +46,7 @@ async function world(more: object = {}) {
   const fetch = () => Promise.reject(new Error('no network'))
   const poll = createPollStream({
     send: sendOutbound,
-    tokens: createPollTokens(sendOutbound, clock),
+    tokens: createTransmitterTokens(sendOutbound, clock),
     keys: createKeySets({ clock, fetch, onFault: () => undefined }),
     clock,
     store: {
@@ -230,7 +230,7 @@ test('a stream that may not reach this machine is not fetched from it', async ()
   const fetch = () => Promise.reject(new Error('no network'))
   const poll = createPollStream({
     send: sendOutbound,
-    tokens: createPollTokens(sendOutbound, clock),
+    tokens: createTransmitterTokens(sendOutbound, clock),
     keys: createKeySets({ clock, fetch, onFault: () => undefined }),
     clock,
     store: { findStream: async () => undefined, apply: () => expect.unreachable() },

@@ -8,9 +8,10 @@ import { systemClock, toSeconds } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
 import { createPollStream, type Polled } from '#signals/poll.ts'
 import { type DueStream, pollDue } from '#signals/poll-due.ts'
-import { createPollTokens, type PollSource } from '#signals/poll-source.ts'
+import type { PollSource } from '#signals/poll-source.ts'
 import { createReceiveSet } from '#signals/receive.ts'
 import { caepEvent } from '#signals/transmit.ts'
+import { createTransmitterTokens } from '#signals/transmitter-access.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createPollQueue } from '#store/polls.ts'
 import { createSignalAdminStore, createSignalStore, openPollSecret } from '#store/signals.ts'
@@ -81,7 +82,7 @@ const keys = () =>
 async function round(faults: string[] = []) {
   const poll = createPollStream({
     send: sendOutbound,
-    tokens: createPollTokens(sendOutbound, systemClock),
+    tokens: createTransmitterTokens(sendOutbound, systemClock),
     store: createSignalStore(db),
     keys: keys(),
     clock: systemClock,
