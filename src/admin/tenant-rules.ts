@@ -26,6 +26,7 @@ const RULES = {
   proofOfPossession: z.enum(['none', 'all', 'medium', 'high', 'critical']),
   proofNonce: z.boolean(),
   scopes: listBy(scope),
+  actorRequired: z.array(name).max(100),
   chainDepthMax: z.int().min(1).max(8),
   grantsRequired: z.boolean(),
   chainEvidenceMin: z.enum(['declared', 'token', 'registered', 'proven']),

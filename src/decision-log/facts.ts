@@ -91,7 +91,12 @@ function both(
 /** Properties are not repeated: they are those of the claims with the same name. */
 function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskReport): JsonObject {
   const party = (each: VerifiedIdentity['agent'], path: string) =>
-    each && { id: mask.json(each.id, path, report), provenance: each.provenance }
+    each &&
+    jsonObject({
+      id: mask.json(each.id, path, report),
+      provenance: each.provenance,
+      of_agent: each.ofAgent,
+    })
   const { subject, token, delegation } = identity
   return jsonObject({
     tenant: identity.tenant,

@@ -93,6 +93,7 @@ function parseIdentity(facts: JsonObject, request: AuthorizationRequest): Verifi
         id: textAt(kept, 'id'),
         provenance: textAt(kept, 'provenance') as Provenance,
         properties: request[name]?.properties ?? {},
+        ...(kept['of_agent'] === true && { ofAgent: true }),
       }
     )
   }

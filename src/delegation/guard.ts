@@ -15,6 +15,7 @@ import {
   agentsOf,
   type Broken,
   type ChainFacts,
+  ruleActor,
   ruleCycle,
   ruleDepth,
   ruleEvidence,
@@ -40,6 +41,7 @@ export function guardDelegation(
   fits: FitsDetails,
 ): Result<VerifiedIdentity, Stop> {
   const broken =
+    ruleActor(facts) ??
     ruleDepth(facts) ??
     ruleCycle(facts) ??
     ruleIssuer(facts) ??
@@ -85,6 +87,7 @@ function stopFor({ code, detail }: Broken): Stop {
     code,
     message: REASONS[code],
     detail,
-    challenge: { scheme: 'Bearer', error: 'actor_unauthorized' },
+    // Another token helps where only the actor is missing (actor profile, JWT access token processing).
+    challenge: { scheme: 'Bearer', error: code === 'chain.actor' ? 'invalid_token' : 'actor_unauthorized' },
   }
 }

@@ -3,6 +3,7 @@ import type { Actor, ChainEvidence, VerifiedIdentity } from '#model/identity.ts'
 import type { ReasonCode } from '#model/reasons.ts'
 import type { TenantState } from '#model/state.ts'
 import { mayNameActorsOf } from '#model/tenant-rules.ts'
+import { namesOfTool } from './tool-names.ts'
 import { namesTool } from './tool-pattern.ts'
 
 /** Why a chain rule said no; the detail names the hop and goes to the log only. */
@@ -28,6 +29,21 @@ export function ruleDepth({ identity, tenant }: ChainFacts): Broken | undefined 
   const depth = identity.delegation.chain.length
   const most = tenant.rules?.chainDepthMax ?? DEPTH_MAX
   return depth > most ? { code: 'chain.depth', detail: `${depth} actors, at most ${most}` } : undefined
+}
+
+/**
+ * The token itself says who acts for its user, where the tenant demands it (actor profile, resource server processing).
+ *
+ * INVARIANT: neither leaving the token out nor naming an agent beside it helps; what its client is called is no actor.
+ */
+export function ruleActor({ identity, tenant, tool }: ChainFacts): Broken | undefined {
+  const { actorRequired = [] } = tenant.rules ?? {}
+  if (actorRequired.length === 0 || identity.user === undefined || identity.token?.namesActor === true)
+    return undefined
+  const names = namesOfTool(tool, tenant.registry)
+  return actorRequired.some((name) => names.has(name))
+    ? { code: 'chain.actor', detail: 'no actor in a token for a user' }
+    : undefined
 }
 
 /** Nobody twice: neither among the actors, nor as the subject whom they act for. */

@@ -1,7 +1,7 @@
 import type { Judgement } from '#model/answer.ts'
 import { type Challenge, challengeFor, isIndeterminate, PROOF_ALGORITHMS } from '#model/challenge.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { VerifiedIdentity } from '#model/identity.ts'
+import { isAutonomous, type VerifiedIdentity } from '#model/identity.ts'
 
 /** What a denial tells the client about coming back. */
 export interface ComeBack {
@@ -56,8 +56,7 @@ function withScheme(challenge: Challenge, identity: VerifiedIdentity | undefined
 /** INVARIANT: only after the token was verified, so that nobody learns what it would take without one (RFC 9470, security). */
 function stepUp({ obligations }: Judgement, identity: VerifiedIdentity | undefined): Challenge | undefined {
   const wanted = obligations.find(({ type }) => type === 'step_up')?.properties['acr_value']
-  if (typeof wanted !== 'string' || identity?.token === undefined || identity.user === undefined)
-    return undefined
+  if (typeof wanted !== 'string' || identity?.token === undefined || isAutonomous(identity)) return undefined
   return {
     scheme: 'Bearer',
     error: 'insufficient_user_authentication',

@@ -15,6 +15,8 @@ export interface TokenParties {
   readonly agent: string | undefined
   /** Undefined when the token speaks for the client itself (client credentials). */
   readonly user: string | undefined
+  /** Whether that is the account of an agent. */
+  readonly isUserOfAgent: boolean
   /** The `act` chain, outermost first; empty when the token delegates nothing. */
   readonly chain: readonly Actor[]
   readonly token: VerifiedToken
@@ -44,14 +46,20 @@ export function mapClaims(claims: TokenClaims, tenant: TenantState): Result<Toke
   return success({
     agent: chain.value[0]?.id ?? client.value,
     user: user.value,
+    isUserOfAgent: profileOf(issuer).isUserOfAgent?.(payload) === true,
     chain: chain.value,
     token: {
       ...token.value,
       claims: payload,
       ...(chain.value.length > 0 && { client: client.value }),
+      ...(namesActor(claims, chain.value) && { namesActor: true }),
       ...(mayAct !== undefined && { mayAct }),
     },
   })
+}
+
+function namesActor({ issuer, payload }: TokenClaims, chain: readonly Actor[]): boolean {
+  return chain.length > 0 || profileOf(issuer).namesActor?.(payload) === true
 }
 
 function readClient(payload: JsonObject, issuer: Issuer): Result<string | undefined, Stop> {

@@ -1,7 +1,7 @@
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { JsonObject } from '#model/value.ts'
-import { facets, profileOf } from './profiles.ts'
+import { facets, isEntraApplication, profileOf } from './profiles.ts'
 import { spiffeDomainOf } from './spiffe-id.ts'
 import { stop } from './stop.ts'
 
@@ -56,11 +56,18 @@ function objectionToKeycloak({ typ }: JsonObject): Stop | undefined {
 function objectionToEntra({ tid, ...payload }: JsonObject, issuer: Issuer): Stop | undefined {
   const segments = URL.parse(issuer.issuer)?.pathname.split('/') ?? []
   if (typeof tid !== 'string' || !segments.includes(tid)) return stop('token.tenant', '`tid`')
-  const actor = payload['xms_act_fct']
+  const { xms_act_fct: actor, xms_sub_fct: subject, idtyp } = payload
   // An actor that has facets without that of an agent is known not to be one.
-  return actor !== undefined && !facets(actor).includes('11')
-    ? stop('token.claim_invalid', '`xms_act_fct` is not that of an agent')
-    : undefined
+  if (actor !== undefined && !facets(actor).includes('11'))
+    return stop('token.claim_invalid', '`xms_act_fct` is not that of an agent')
+  // INVARIANT: whether a user stands behind the call is believed only where all that the token says about it agrees.
+  const isApplication = isEntraApplication(payload)
+  const isAgent = facets(subject).includes('11')
+  if (isAgent && (facets(subject).includes('13') || !isApplication))
+    return stop('token.claim_invalid', '`xms_sub_fct` is that of an agent, other claims say a user')
+  return idtyp === undefined || idtyp === (isApplication ? 'app' : 'user')
+    ? undefined
+    : stop('token.claim_invalid', '`idtyp` contradicts `scp`')
 }
 
 function objectionToSvid({ sub }: JsonObject, issuer: Issuer): Stop | undefined {

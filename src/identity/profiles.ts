@@ -13,6 +13,10 @@ export interface Profile {
   readonly clientClaims: readonly string[]
   /** Whether the token speaks for its client alone although `sub` is another id than the client's. */
   readonly isAutonomous?: (payload: JsonObject, client: string | undefined) => boolean
+  /** Whether a token without `act` says itself that its client acts for its subject. Default: never. */
+  readonly namesActor?: (payload: JsonObject) => boolean
+  /** Whether the subject of the token is an account that only agents use: no person stands behind its calls. Default: never. */
+  readonly isUserOfAgent?: (payload: JsonObject) => boolean
   /** JWK `use` of its signature keys. Default `sig`. */
   readonly keyUse?: string
   /** Whether an empty key set ends all its keys rather than being a mistake. Default false. */
@@ -23,8 +27,9 @@ export interface Profile {
 const ALL = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
 const FAMILY_256 = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512']
 const CLIENTS = ['client_id', 'azp']
-/** Facet of an agent identity in Entra's `xms_act_fct` and `xms_sub_fct`. */
+/** Facets in Entra's `xms_act_fct` and `xms_sub_fct`: an agent identity, and the user account of one. */
 const ENTRA_AGENT = '11'
+const ENTRA_AGENT_USER = '13'
 
 /**
  * The profiles. Sources: RFC 9068 section 2.2; SPIFFE JWT-SVID sections 2 to 5; Microsoft's reference of Agent ID token
@@ -82,11 +87,9 @@ export const PROFILES: Readonly<Record<IssuerProfile, Profile>> = {
     lifetimeSecondsMax: 32_400,
     claims: { user: 'oid', scope: 'scp', id: 'uti' },
     clientClaims: ['azp', 'appid'],
-    // Only a token for a user has `scp`; `idtyp` is optional.
-    isAutonomous: (payload) =>
-      payload['idtyp'] === 'app' ||
-      payload['scp'] === undefined ||
-      facets(payload['xms_sub_fct']).includes(ENTRA_AGENT),
+    isAutonomous: isEntraApplication,
+    namesActor: (payload) => facets(payload['xms_act_fct']).includes(ENTRA_AGENT),
+    isUserOfAgent: (payload) => facets(payload['xms_sub_fct']).includes(ENTRA_AGENT_USER),
   },
   spiffe: {
     algorithms: FAMILY_256,
@@ -131,6 +134,11 @@ export const PROFILES: Readonly<Record<IssuerProfile, Profile>> = {
 /** The profile of `issuer`. */
 export function profileOf({ profile }: Issuer): Profile {
   return PROFILES[profile ?? 'rfc9068']
+}
+
+/** Only a token for a user has `scp` with something in it: that of an application has none, or `/`. */
+export function isEntraApplication({ scp }: JsonObject): boolean {
+  return scp === undefined || (typeof scp === 'string' && ['', '/'].includes(scp.trim()))
 }
 
 /** Values of a claim that lists facets with spaces between them; in no order, unknown ones among them. */

@@ -33,7 +33,7 @@ export function reconcile(
   return success({
     tenant: tenant.id,
     agent: verified(token.agent, named.agent) ?? asserted(named.agent),
-    user: verified(token.user, named.user),
+    user: ofAgent(verified(token.user, named.user), token),
     subject: isOwn ? subject.value : undefined,
     delegation,
     token: token.token,
@@ -42,6 +42,10 @@ export function reconcile(
 
 function verified(id: string | undefined, claim: PartyClaim | undefined): Party | undefined {
   return id === undefined ? undefined : { id, provenance: 'verified', properties: claim?.properties ?? {} }
+}
+
+function ofAgent(user: Party | undefined, { isUserOfAgent }: TokenParties): Party | undefined {
+  return user !== undefined && isUserOfAgent ? { ...user, ofAgent: true } : user
 }
 
 function reconcileSubject(

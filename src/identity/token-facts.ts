@@ -4,6 +4,7 @@ import { API_KEY_ISSUER } from '#model/api-key.ts'
 import type { Stop, VerifiedToken } from '#model/identity.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { claimAt, isObject } from './claim-path.ts'
+import { isEntraApplication } from './profiles.ts'
 import { readStatus } from './status-place.ts'
 import { stop } from './stop.ts'
 import type { TokenClaims } from './token-claims.ts'
@@ -12,7 +13,7 @@ import type { TokenClaims } from './token-claims.ts'
 export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> {
   const { issuer, payload, expiresAt, issuedAt, boundTo, keyId, fingerprint } = claims
   const mapping = issuer.claims
-  const scopes = readScopes(claimAt(payload, mapping.scope ?? 'scope') ?? rolesOfApp(claims))
+  const scopes = readScopes(rolesOfApp(claims) ?? claimAt(payload, mapping.scope ?? 'scope'))
   if (scopes === undefined) return failed(stop('token.claim_invalid', `\`${mapping.scope ?? 'scope'}\``))
   const details = readDetails(payload['authorization_details'])
   if (!details.ok) return details
@@ -43,7 +44,8 @@ export function describeToken(claims: TokenClaims): Result<VerifiedToken, Stop> 
 
 /** Entra puts permissions of an application into `roles`; a user's roles under the same name are no scopes. */
 function rolesOfApp({ issuer, payload }: TokenClaims): Json | undefined {
-  return issuer.profile === 'entra' ? payload['roles'] : undefined
+  const isPreset = issuer.profile === 'entra' && issuer.claims.scope === 'scp'
+  return isPreset && isEntraApplication(payload) ? (payload['roles'] ?? []) : undefined
 }
 
 /** Text with spaces (RFC 8693 section 4.2) or a list of names; each once, in their order. */

@@ -12,6 +12,8 @@ export interface Party {
   readonly provenance: Provenance
   /** Attributes that came with the claim; used only where the registry says nothing. */
   readonly properties: JsonObject
+  /** Set for a user that is the account of an agent: nobody else uses it, and no person stands behind the call. */
+  readonly ofAgent?: true
   /** Where it belongs, when that is another tenant and a federation lets it act here. */
   readonly home?: TenantId
 }
@@ -60,6 +62,8 @@ export interface VerifiedToken {
   readonly status?: StatusPlace | undefined
   /** Who may become the actor of a token that this one is exchanged for (RFC 8693 section 4.4); read for that question only. */
   readonly mayAct?: Actor | undefined
+  /** Whether the token itself says who acts for its subject (`act`), and not only which client obtained it. */
+  readonly namesActor?: true | undefined
   /** Software that obtained the token, where it is not the agent itself because `act` names that; it can only deny. */
   readonly client?: string | undefined
 }
@@ -141,6 +145,11 @@ export interface VerifiedIdentity {
   readonly workloadToken?: WorkloadToken | undefined
   /** For the answer's headers: the nonce of the next proof. */
   readonly nonce?: string | undefined
+}
+
+/** Whether no person stands behind the call: no user, or one that is the account of an agent. */
+export function isAutonomous({ user }: Pick<VerifiedIdentity, 'user'>): boolean {
+  return user === undefined || user.ofAgent === true
 }
 
 /** Why a step before policy said no. `detail` goes to the log only. */

@@ -29,6 +29,7 @@ export const REASONS = {
   'agent.metadata_unavailable': 'the metadata document of the agent could not be fetched yet',
   'agent.retired': 'the agent or one of its actors was retired',
   'user.suspended': 'the user is suspended',
+  'chain.actor': 'the token does not say who acts for its user, which this call needs',
   'chain.depth': 'the delegation has more actors than the tenant accepts',
   'chain.cycle': 'the delegation names somebody twice',
   'chain.issuer': 'the token may not name these actors',

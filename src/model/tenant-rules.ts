@@ -9,6 +9,11 @@ export interface TenantRules {
   readonly proofNonce?: boolean
   /** Scopes that a call needs, by tool id or action group (`readTools`, ...); all of a list. */
   readonly scopes?: { readonly [tool: string]: readonly string[] }
+  /**
+   * Tool ids and action groups (`callTool`: all) whose calls for a user need a token that says itself who acts (`act`): that of a
+   * user alone is refused there. Default: none.
+   */
+  readonly actorRequired?: readonly string[]
   /** Longest delegation chain, 1 to 8. Default 4. */
   readonly chainDepthMax?: number
   /** Whether acting for a user or agent needs a registered grant. Default false. */

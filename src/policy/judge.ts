@@ -3,7 +3,7 @@ import type { Judgement, JudgementTrace } from '#model/answer.ts'
 import type { Challenge } from '#model/challenge.ts'
 import type { Reason } from '#model/decision.ts'
 import type { Explanation } from '#model/explanation.ts'
-import type { VerifiedIdentity } from '#model/identity.ts'
+import { isAutonomous, type VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { Asked, PartyQuery, PolicyInput } from './ask/asked.ts'
 import { askOwnVocabulary } from './ask/own-vocabulary.ts'
@@ -130,12 +130,11 @@ function judgement(combined: Combined, { request, identity }: PolicyInput, trace
  * What a user must do to be answered otherwise (RFC 9470 section 3). Only for a verified token of a user: the challenge tells
  * what policies demand, and an agent that acts alone has nobody who could authenticate.
  */
-function stepUpChallenge(
-  { obligations }: Combined,
-  { token, user }: VerifiedIdentity,
-): Challenge | undefined {
+function stepUpChallenge({ obligations }: Combined, identity: VerifiedIdentity): Challenge | undefined {
+  const { token, user } = identity
   const demanded = obligations.find(({ type }) => type === 'step_up')?.properties
   if (demanded === undefined || token === undefined || user?.provenance !== 'verified') return undefined
+  if (isAutonomous(identity)) return undefined
   const { acr_value: acr, max_age_seconds: maxAge } = demanded
   return {
     scheme: 'Bearer',

@@ -50,6 +50,7 @@ describe.each(Object.entries(SHAPES))('%s', (_, ask) => {
 
   test('what a gateway says is no more than declared', async () => {
     expect(codeOf(await ask({ rules: { chainEvidenceMin: 'token' } }))).toBe('chain.evidence')
+    expect(codeOf(await ask({ rules: { actorRequired: ['readTools'] } }))).toBe('chain.actor')
     expect(codeOf(await ask({ rules: { chainDepthMax: 2 } }))).toBe('chain.depth')
     expect(codeOf(await ask({ rules: { grantsRequired: true } }))).toBe('chain.grant')
   })

@@ -186,6 +186,7 @@ test('where grants are demanded, one more actor is one more step that needs a gr
 test('a demand that is raised never widens what may be done', () => {
   holds((facts) => ({ ...facts, rules: { ...facts.rules, grantsRequired: true } }))
   holds((facts) => ({ ...facts, rules: { ...facts.rules, chainEvidenceMin: 'registered' } }))
+  holds((facts) => ({ ...facts, rules: { ...facts.rules, actorRequired: ['callTool'] } }))
   holds((facts) => ({ ...facts, rules: { ...facts.rules, chainDepthMax: 1 } }))
 })
 

@@ -17,6 +17,7 @@ import {
   PARTNER,
   reference,
   type Scene,
+  TOOL,
   tokenOf,
   worldOf,
 } from './scene.ts'
@@ -67,6 +68,44 @@ const CASES: readonly Case[] = [
   },
   { name: 'nine actors are not read at all', act: act(...'ihgfedcba'), code: 'token.claim_invalid' },
 
+  ...(
+    [
+      ['the tool', { actorRequired: [TOOL] }, 'chain.actor'],
+      ['a group that the tool is in', { actorRequired: ['other/tool', 'readTools'] }, 'chain.actor'],
+      ['every tool', { actorRequired: ['callTool'] }, 'chain.actor'],
+      ['another tool', { actorRequired: ['crm/write'] }, 'policy.permit'],
+      ['a group that the tool is not in', { actorRequired: ['destructiveTools'] }, 'policy.permit'],
+    ] as const
+  ).map(
+    ([what, rules, code]): Case => ({
+      name: `a user's own token is ${code === 'chain.actor' ? 'refused' : 'good'} where ${what} needs an actor in the token`,
+      act: undefined,
+      claims: { client_id: 'a' },
+      scene: { rules },
+      code,
+    }),
+  ),
+  {
+    name: 'a token that names its actor is good where an actor is needed',
+    act: act('a'),
+    claims: { client_id: 'a' },
+    scene: { rules: { actorRequired: ['callTool'] } },
+    code: 'policy.permit',
+  },
+  {
+    name: 'may_act is no actor in the token',
+    act: undefined,
+    claims: { client_id: 'a', may_act: { sub: 'a' } },
+    scene: { rules: { actorRequired: ['callTool'] } },
+    code: 'chain.actor',
+  },
+  {
+    name: 'an agent without a user needs no actor in its token',
+    act: undefined,
+    claims: { sub: 'f', client_id: 'f' },
+    scene: { rules: { actorRequired: ['callTool'] } },
+    code: 'policy.permit',
+  },
   {
     name: 'an agent that acts for itself by way of another denies',
     act: act('a', 'b', 'a'),

@@ -156,11 +156,19 @@ const ROWS: readonly Row[] = [
   },
   {
     row: 'a chain that breaks a rule: 403 actor_unauthorized, never insufficient_scope',
-    codes: codesOf('chain.'),
+    codes: codesOf('chain.', ['chain.actor']),
     judgement: { challenge: { scheme: 'Bearer', error: 'actor_unauthorized' } },
     all: 403,
     few: 403,
     challenge: `Bearer ${HERE}, error="actor_unauthorized", ${WHERE}`,
+  },
+  {
+    row: 'a token that does not say who acts, where it must: 401 invalid_token, for another one helps',
+    codes: ['chain.actor'],
+    judgement: { challenge: { scheme: 'Bearer', error: 'invalid_token' } },
+    all: 401,
+    few: 401,
+    challenge: INVALID,
   },
   {
     row: 'whatever was revoked: 401 invalid_token, the same for all',

@@ -7,6 +7,7 @@ import { spiffeDomainOf } from '#identity/spiffe-id.ts'
 import { createVerify } from '#identity/verify.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { Gateway } from '#model/gateway.ts'
+import { isAutonomous } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import {
   AUDIENCE,
@@ -107,7 +108,22 @@ test.each<[string, string, JWTPayload]>([
   ['a machine of Auth0', 'auth0', { sub: 'app@clients', gty: 'client-credentials' }],
   ['a client of Okta', 'okta', { sub: 'app' }],
   ['an application of Entra', 'entra', { scp: undefined, roles: ['tools'], oid: 'service-principal' }],
-  ['an autonomous agent of Entra', 'entra', { xms_sub_fct: '11', oid: 'agent-object' }],
+  // As Microsoft's reference of Agent ID claims shows it, v1: facets in any order, `scp` empty or a slash.
+  ...['', '/'].map((scp): [string, string, JWTPayload] => [
+    `an autonomous agent of Entra with the scp \`${scp}\``,
+    'entra',
+    {
+      azp: undefined,
+      appid: 'app',
+      idtyp: 'app',
+      oid: 'agent-object',
+      scp,
+      roles: ['tools'],
+      xms_act_fct: '3 9 11',
+      xms_sub_fct: '9 3 11',
+      xms_idrel: '7 10',
+    },
+  ]),
 ])('%s acts alone: nobody passes for its user', async (_, profile, more) => {
   expect(await ask(profile, more)).toMatchObject({
     ok: true,
@@ -142,6 +158,50 @@ test.each<[string, string, JWTPayload, object, string]>([
 
 test('an Entra token is known by uti, and its blueprint is kept for denials', async () => {
   expect(await ask('entra')).toMatchObject({ value: { token: { id: 'j', blueprint: 'blueprint-1' } } })
+})
+
+test.each<[string, JWTPayload]>([
+  ['an agent that is its own subject, with scopes of a user', { xms_sub_fct: '11' }],
+  ['an agent and an agent’s account at once', { xms_sub_fct: '13 11', scp: '/' }],
+  ['an application by its type, with scopes of a user', { idtyp: 'app' }],
+  ['a user by its type, without any scope', { idtyp: 'user', scp: undefined }],
+  ['a type that is none', { idtyp: 'device' }],
+  ['a type that is no text', { idtyp: ['user'] }],
+])('an Entra token that contradicts itself about who stands behind it denies: %s', async (_what, more) => {
+  expect(await ask('entra', more)).toMatchObject(stopped('token.claim_invalid'))
+})
+
+test.each(['13', '3 13 9'])(
+  'an agent’s account of Entra (%s) is a user behind whom nobody stands',
+  async (facets) => {
+    const found = await ask('entra', { idtyp: 'user', oid: 'account', xms_sub_fct: facets })
+    expect(found).toMatchObject({
+      ok: true,
+      value: { agent: { id: 'app' }, user: { id: 'account', ofAgent: true }, token: { scopes: ['tools'] } },
+    })
+    expect(found.ok && isAutonomous(found.value)).toBe(true)
+  },
+)
+
+test.each(['2', '113', '1 3', ''])('a person’s account of Entra (facets `%s`) is a user', async (facets) => {
+  const found = await ask('entra', { idtyp: 'user', xms_sub_fct: facets })
+  expect(found.ok && isAutonomous(found.value)).toBe(false)
+})
+
+test('an Entra token names its actor by the facet of an agent alone, any other by `act`', async () => {
+  expect(await ask('entra')).toMatchObject({ value: { token: { namesActor: true } } })
+  for (const [profile, more] of [
+    ['entra', { xms_act_fct: undefined }],
+    ['rfc9068', {}],
+    ['rfc9068', { xms_act_fct: '11' }],
+    ['keycloak', {}],
+  ] as const) {
+    const found = await ask(profile, more)
+    expect(found.ok && found.value.token).not.toHaveProperty('namesActor')
+  }
+  expect(await ask('rfc9068', { act: { sub: 'app' } })).toMatchObject({
+    value: { token: { namesActor: true } },
+  })
 })
 
 test('an Entra token that is signed with another algorithm denies', async () => {

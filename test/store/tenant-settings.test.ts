@@ -52,6 +52,7 @@ test('rules replace the rules before, reach the state and are in the audit', asy
     scopes: { 'crm/read': ['crm.read'], destructiveTools: ['admin'] },
     chainDepthMax: 2,
     grantsRequired: true,
+    actorRequired: ['destructiveTools'],
     chainEvidenceMin: 'token',
     actorIssuers: { 'https://a.example': ['https://b.example'] },
     breaker: { denyShare: 0.5, minimum: 20, windowSeconds: 60, openSeconds: 30 },

@@ -1,5 +1,5 @@
 import { type EpochSeconds, toSeconds } from '#lib/clock.ts'
-import type { VerifiedToken } from '#model/identity.ts'
+import { isAutonomous, type VerifiedToken } from '#model/identity.ts'
 import type { ReadNode, Release, SchemaAttributes } from '#model/release.ts'
 import type { EntityUid, JsonObject, Value, ValueRecord } from '#model/value.ts'
 import type { PartyQuery, PolicyInput } from './asked.ts'
@@ -46,7 +46,7 @@ export function callContext(input: PolicyInput, facts: CallFacts, withClaims: bo
   const { request, identity, gateway, trusts } = input
   const context = new Map(declaredAttributes(input, facts, withClaims))
   context.set('now', { kind: 'extension', fn: 'datetime', text: new Date(request.now).toISOString() })
-  context.set('autonomous', identity.user === undefined)
+  context.set('autonomous', isAutonomous(identity))
   if (identity.agent !== undefined)
     context.set('agent', reference({ type: 'Warder::Agent', id: identity.agent.id }))
   if (identity.user !== undefined)

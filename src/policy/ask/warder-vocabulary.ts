@@ -1,4 +1,4 @@
-import type { Party } from '#model/identity.ts'
+import { isAutonomous, type Party } from '#model/identity.ts'
 import type { Provenance } from '#model/provenance.ts'
 import type { SchemaModel } from '#model/release.ts'
 import { type AuthorizationRequest, isJsonDialect } from '#model/request.ts'
@@ -80,7 +80,7 @@ function askForTool(input: PolicyInput, parties: readonly NamedParty[], tool: To
     ok: true,
     queries: plain,
     withDeclared: hasClaims(input) && readsClaims(release, view, plain) ? queries(true) : undefined,
-    autonomous: input.identity.user === undefined,
+    autonomous: isAutonomous(input.identity),
     tool: tool.id,
     views: [view],
     provenance: provenanceOf(input, toolUid, sensitivity.provenance),
