@@ -13,8 +13,8 @@ export function stands(
 ): boolean {
   const { judgement, identity, upstreamToken } = judged
   if (judgement.effect !== 'allow' || earlier.effect !== 'allow') return false
-  // A signed list is made for one call.
-  if (earlier.capabilities !== undefined) return false
+  // A signed list is made for one call, and so is the place where a page ends.
+  if (earlier.capabilities !== undefined || earlier.found !== undefined) return false
   const { agent, user } = earlier.identity
   if (agent !== identity?.agent?.id || user !== identity?.user?.id) return false
   // One that is handed out no more has been ended, or is over.

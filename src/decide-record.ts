@@ -65,6 +65,7 @@ function decisionOf({ request, gateway, judged }: Recorded): Decision {
     decidedAt: request.now,
     expiresAt: judgement.expiresAt,
     ...(judgement.permitted !== undefined && { permitted: judgement.permitted }),
+    ...(judgement.found !== undefined && { found: judgement.found }),
     ...(judgement.explanation !== undefined && { explanation: judgement.explanation }),
     ...comeBack(judgement, identity, gateway),
     ...(nonce !== undefined && { proofNonce: nonce }),
@@ -118,6 +119,7 @@ function unlogged(decision: Decision, code: 'log.unavailable' | 'log.overflow'):
     explanation: _explanation,
     upstreamToken: _token,
     capabilities: _capabilities,
+    found: _found,
     ...rest
   } = decision
   const nothing = { obligations: [], advice: [], expiresAt: undefined, retryAfterSeconds: 1 }

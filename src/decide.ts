@@ -7,6 +7,7 @@ import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchang
 import { type Judged, stopped } from '#decide-judged.ts'
 import { judgeList } from '#decide-list.ts'
 import { type RecordSteps, record } from '#decide-record.ts'
+import { judgeSearch, type SearchSteps } from '#decide-search.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
@@ -15,11 +16,12 @@ import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
 import { isUnverified } from '#guards/unverified.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock } from '#lib/clock.ts'
+import { failed, type Result, success } from '#lib/result.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
-import { type AuthorizationRequest, NOTHING_READ } from '#model/request.ts'
+import { type AuthorizationRequest, NOTHING_READ, type Search } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 import type { TokenStatuses } from '#model/token-status.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
@@ -28,7 +30,7 @@ import { countOutcome } from '#revocation/count-outcome.ts'
 import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
 
 /** The steps of a decision, wired once (src/wire.ts). */
-export interface Steps extends RecordSteps, AdmitSteps, ExchangeSteps, CapabilitySteps {
+export interface Steps extends RecordSteps, AdmitSteps, ExchangeSteps, CapabilitySteps, SearchSteps {
   readonly clock: Clock
   readonly freshnessMillisecondsMax: number
   readonly verify: Verify
@@ -68,6 +70,24 @@ export function createDecider(steps: Steps): Decider {
 /** How often a request is judged anew because the state changed under it. A verified token is not verified twice. */
 const ATTEMPTS_MAX = 3
 
+const KEPT_CHANGING: Stop = {
+  code: 'state.stale',
+  message: REASONS['state.stale'],
+  detail: 'the state kept changing',
+}
+const NO_RELEASE: Stop = { code: 'policy.no_release', message: REASONS['policy.no_release'] }
+
+/** The tenant that a request is decided in, unless it is stopped whoever makes it. */
+function enter(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Result<TenantState, Judged> {
+  const before = guardBefore(request, gateway, steps.state, steps.freshnessMillisecondsMax)
+  if (before !== undefined) return failed(stopped(before))
+  const tenant = steps.state.tenant(gateway.tenant)
+  if (tenant === undefined)
+    return failed(stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] }))
+  const stop = guardStopped(placesOf(request, tenant), tenant.revocations, request.now)
+  return stop === undefined ? success(tenant) : failed(stopped(stop, tenant))
+}
+
 /** Steps 1 to 14 of docs/architecture.md as a straight line; the first that says no wins. */
 async function judge(
   steps: Steps,
@@ -75,17 +95,12 @@ async function judge(
   gateway: Gateway,
   attempt = 1,
 ): Promise<Judged> {
-  const before = guardBefore(request, gateway, steps.state, steps.freshnessMillisecondsMax)
-  if (before !== undefined) return stopped(before)
-  const tenant = steps.state.tenant(gateway.tenant)
-  if (tenant === undefined) return stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] })
-  const stop = guardStopped(placesOf(request, tenant), tenant.revocations, request.now)
-  if (stop !== undefined) return stopped(stop, tenant)
+  const entered = enter(steps, request, gateway)
+  if (!entered.ok) return entered.failure
+  const tenant = entered.value
 
   const again = async (): Promise<Judged> =>
-    attempt < ATTEMPTS_MAX
-      ? await judge(steps, request, gateway, attempt + 1)
-      : stopped({ code: 'state.stale', message: REASONS['state.stale'], detail: 'the state kept changing' })
+    attempt < ATTEMPTS_MAX ? await judge(steps, request, gateway, attempt + 1) : stopped(KEPT_CHANGING)
 
   const verified = await steps.verify(request, gateway, tenant)
   // INVARIANT: everything below is decided on the state as it is now. Fetching an issuer's keys takes as long as the issuer
@@ -98,9 +113,7 @@ async function judge(
   if (revoked !== undefined) return stopped(revoked, tenant, identity)
 
   const { release } = tenant
-  if (release === undefined) {
-    return stopped({ code: 'policy.no_release', message: REASONS['policy.no_release'] }, tenant, identity)
-  }
+  if (release === undefined) return stopped(NO_RELEASE, tenant, identity)
   const after = guardAfter(identity, tenant, findAgent, request.now)
   if (after !== undefined) {
     const admitted =
@@ -136,8 +149,41 @@ function unlessStopped(
 /** The call or the list; a promise where the state can change meanwhile. */
 function judgeAsked(steps: Steps, caller: Caller, request: AuthorizationRequest): Judged | Promise<Judged> {
   if (request.candidates !== undefined) return judgeList(steps, caller, request, request.candidates)
+  const { search } = request
+  if (search !== undefined)
+    return judgeSearch(steps, { ...caller, request: { ...request, search } }, (judgePolicy, candidate) => {
+      const revoked = judgeRevoked(steps, candidate, caller.identity, caller.tenant)
+      return revoked === undefined ? judgeCall({ judgePolicy }, caller, candidate) : stopped(revoked)
+    })
   const judged = judgeCall(steps, caller, request)
   return completeAllow(steps, caller, judged, request) ?? judged
+}
+
+/**
+ * A search for subjects: nobody asks but the gateway, and whoever could be found is verified like somebody who asks.
+ *
+ * INVARIANT: nobody is registered for being looked at.
+ */
+async function judgeSubjects(
+  steps: Steps,
+  request: AuthorizationRequest & { readonly search: Search },
+  gateway: Gateway,
+  attempt = 1,
+): Promise<Judged> {
+  const entered = enter(steps, request, gateway)
+  if (!entered.ok) return entered.failure
+  const tenant = entered.value
+  const { release } = tenant
+  if (release === undefined) return stopped(NO_RELEASE, tenant)
+  const { admit: _admit, ...others } = steps
+  const asked = { request, gateway, tenant, release, identity: undefined }
+  const judged = await judgeSearch(steps, asked, (judgePolicy, candidate) =>
+    judge({ ...others, judgePolicy }, candidate, gateway),
+  )
+  if (steps.state.tenant(gateway.tenant) === tenant) return judged
+  return attempt < ATTEMPTS_MAX
+    ? await judgeSubjects(steps, request, gateway, attempt + 1)
+    : stopped(KEPT_CHANGING)
 }
 
 /** What an allow takes along that is made for it: another token, a signed list. Undefined: nothing. */
@@ -183,7 +229,10 @@ function judgeRevoked(
 /** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */
 async function judgeSafely(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Promise<Judged> {
   try {
-    return await judge(steps, request, gateway)
+    const { search } = request
+    return search?.open === 'subject'
+      ? await judgeSubjects(steps, { ...request, search }, gateway)
+      : await judge(steps, request, gateway)
   } catch (error) {
     steps.onFault(error)
     const detail = error instanceof Error ? error.name : 'unknown'

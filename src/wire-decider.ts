@@ -2,6 +2,7 @@ import { installationSecret } from '#admin/installation-secret.ts'
 import { openSealing } from '#admin/sealing.ts'
 import type { Config } from '#config.ts'
 import { createDecider, type Steps } from '#decide.ts'
+import type { SealPlaces } from '#decide-search.ts'
 import { createMask } from '#decision-log/mask.ts'
 import type { LogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
@@ -135,7 +136,7 @@ export async function wireDecider(
     onUnverified: ({ tenant, name }) => metrics.unverified(tenant, name),
     admit,
     tenants,
-    ...(await extrasOf(config, exchanger)),
+    ...(await extrasOf(config, exchanger, sealing)),
     mask: createMask(await installationSecret(config.dataDirectory)),
     log: { write: timedAsync((entry) => writer.write(entry), step('log')) },
     onFault: (error) =>
@@ -167,12 +168,13 @@ function fetchDocuments(faults: FaultLines): FetchedClientDocuments {
   })
 }
 
-/** What is made for allows that need it. */
+/** What is made for answers that need it. */
 async function extrasOf(
   config: Config,
   exchanger: TokenExchanger | undefined,
-): Promise<Pick<Steps, 'exchanger' | 'signCapabilities'>> {
-  return { ...(exchanger !== undefined && { exchanger }), ...(await wireCapabilities(config)) }
+  places: SealPlaces,
+): Promise<Pick<Steps, 'exchanger' | 'signCapabilities' | 'places'>> {
+  return { places, ...(exchanger !== undefined && { exchanger }), ...(await wireCapabilities(config)) }
 }
 
 function observeStep(

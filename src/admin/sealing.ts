@@ -16,6 +16,10 @@ export interface Sealing {
   sealToken(tenant: TenantId, issuer: string, token: string): string
   /** Undefined when it can't be opened here. */
   openToken(tenant: TenantId, issuer: string, sealed: string): string | undefined
+  /** The place at which a page of a search ended, sealed for the search that `bound` describes. */
+  sealPlace(place: string, bound: string): string
+  /** Undefined when it can't be opened here, or is of another search. */
+  openPlace(sealed: string, bound: string): string | undefined
 }
 
 /** Opens the keys when they are first needed. */
@@ -63,6 +67,8 @@ export function createSealing(keys: readonly Uint8Array[]): Sealing {
     },
     sealToken: (tenant, issuer, token) => seal(keys, token, tokenBoundTo(tenant, issuer)),
     openToken: (tenant, issuer, sealed) => open(keys, sealed, tokenBoundTo(tenant, issuer)),
+    sealPlace: (place, bound) => seal(keys, place, placeBoundTo(bound)),
+    openPlace: (sealed, bound) => open(keys, sealed, placeBoundTo(bound)),
   }
 }
 
@@ -79,6 +85,10 @@ function exchangeBoundTo(tenant: TenantId, { issuer, tokenExchange }: Issuer): B
 
 function tokenBoundTo(tenant: TenantId, issuer: string): Buffer {
   return Buffer.from(JSON.stringify([tenant, issuer, 'exchanged_token']))
+}
+
+function placeBoundTo(bound: string): Buffer {
+  return Buffer.from(JSON.stringify(['search_place', bound]))
 }
 
 /** Envelope: a key of its own encrypts the secret, and our key encrypts that one. */

@@ -38,11 +38,14 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
   const { request, identity, judgement, decision, gateway } = input
   const report = createMaskReport()
   const facts = factsOf(input, mask, report)
-  const { detail, evaluations, provenance, exchange } = judgement.trace
+  const { detail, evaluations, provenance, exchange, search } = judgement.trace
   const isUnread = identity === undefined && decision.reasons[0]?.code.startsWith('request.') === true
   // What the server of an exchange said is nowhere kept.
   const isForeign = decision.reasons[0]?.code.startsWith('exchange.') === true
-  const isDecidable = !isUnread && !isForeign && (identity !== undefined || request.credentials.length === 0)
+  // What a list was made of is nowhere kept; each call of it is decided, and can be decided again, by itself.
+  const isList = judgement.permitted !== undefined || request.search !== undefined
+  const isDecidable =
+    !isUnread && !isForeign && !isList && (identity !== undefined || request.credentials.length === 0)
   const text = (value: string | undefined) => (value === undefined ? null : columnText(value, mask))
   const uid = (thing: { readonly type: string; readonly id: string } | undefined) =>
     thing === undefined ? null : columnText(`${thing.type}::${thing.id}`, mask)
@@ -68,6 +71,11 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
       evaluations,
       provenance,
       exchange: exchange && jsonObject({ ...exchange }),
+      search: search && {
+        ...search,
+        type: mask.text(search.type).slice(0, COLUMN_CHARACTERS_MAX),
+        shown: search.shown.map((id) => mask.text(id)),
+      },
       advice: judgement.advice.length === 0 ? undefined : judgement.advice,
       expires_at: decision.expiresAt,
     }),

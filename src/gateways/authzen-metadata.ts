@@ -22,6 +22,9 @@ export function authzenMetadata(publicUrl: string): AuthzenMetadata {
       policy_decision_point: base,
       access_evaluation_endpoint: `${base}/access/v1/evaluation`,
       access_evaluations_endpoint: `${base}/access/v1/evaluations`,
+      search_subject_endpoint: `${base}/access/v1/search/subject`,
+      search_resource_endpoint: `${base}/access/v1/search/resource`,
+      search_action_endpoint: `${base}/access/v1/search/action`,
       supported_obligations: Object.values(AUTHZEN_OBLIGATION_NAMES).toSorted(),
     },
   }

@@ -8,6 +8,12 @@ const NO_PROPERTIES: JsonObject = {}
 const AGENT_TYPES: ReadonlySet<string> = new Set(['agent', 'Warder::Agent'])
 const USER_TYPES: ReadonlySet<string> = new Set(['user', 'identity', 'Warder::User'])
 
+/** Which party a subject of this type is; undefined for any other type, which names nobody. */
+export function partyOf(type: string): 'agent' | 'user' | undefined {
+  if (AGENT_TYPES.has(type)) return 'agent'
+  return USER_TYPES.has(type) ? 'user' : undefined
+}
+
 /** Agent and user, and the actors when there are several; all undefined for a subject of another type. */
 export interface NamedParties {
   readonly agent: PartyClaim | undefined
@@ -24,11 +30,11 @@ export interface NamedParties {
  * Two places that name different parties are refused: one of them would silently not be asked about.
  */
 export function partiesOf(subject: EntityClaim, context: JsonObject): Result<NamedParties, Malformed> {
-  const isAgent = AGENT_TYPES.has(subject.type)
-  if (!isAgent && !USER_TYPES.has(subject.type)) return success({ agent: undefined, user: undefined })
+  const party = partyOf(subject.type)
+  if (party === undefined) return success({ agent: undefined, user: undefined })
   const actors = readActors(subject.properties['act'], 'subject.properties.act')
   if (!actors.ok) return actors
-  return isAgent ? ofAgent(subject, context, actors.value) : ofUser(subject, context, actors.value)
+  return party === 'agent' ? ofAgent(subject, context, actors.value) : ofUser(subject, context, actors.value)
 }
 
 function ofAgent(

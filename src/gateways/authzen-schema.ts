@@ -14,6 +14,21 @@ const object = (description: string) =>
 
 const entity = z.object({ type: text, id: text, properties: object('Attributes of the entity.') })
 
+const sought = z.object({ type: text, properties: object('Attributes of each candidate.') })
+
+const page = z
+  .object({
+    token: text.nullish().meta({
+      description: '`page.next_token` of the page before; the rest of the request stays as it was.',
+    }),
+    limit: z
+      .int('must be a whole number')
+      .nonnegative('must not be negative')
+      .nullish()
+      .meta({ description: 'Most results of one page. Default, and at most, 1,000.' }),
+  })
+  .nullish()
+
 /** Warder's own extension of an AuthZEN context, strict like the native dialect. It never reaches policies as context. */
 export const warderContextSchema = nativeRequestSchema
   .pick({
@@ -50,6 +65,19 @@ export const evaluationsSchema = z
     options: z.object({ evaluations_semantic: semanticSchema.optional() }).optional(),
   })
   .meta({ id: 'EvaluationsRequest' })
+
+const searched = { ...evaluationSchema.shape, page }
+
+/** Bodies of the three searches (AuthZEN 1.0 sections 8.4 to 8.6). What is looked for has no id; one that is there is ignored. */
+export const searchSchemas = {
+  subject: z
+    .object({ ...searched, subject: sought.meta({ description: 'What kind of subject is looked for.' }) })
+    .meta({ id: 'SubjectSearchRequest' }),
+  resource: z
+    .object({ ...searched, resource: sought.meta({ description: 'What kind of resource is looked for.' }) })
+    .meta({ id: 'ResourceSearchRequest' }),
+  action: z.object(searched).omit({ action: true }).meta({ id: 'ActionSearchRequest' }),
+} as const
 
 /** One evaluation after defaults, as it was read. */
 export type Evaluation = z.infer<typeof evaluationSchema>

@@ -1,6 +1,7 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { Challenge } from '#model/challenge.ts'
+import type { Decision } from '#model/decision.ts'
 import type { AuthorizationRequest, EntityClaim, Malformed } from '#model/request.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import { readEvaluations } from './authzen-batch.ts'
@@ -55,10 +56,10 @@ export const authzen: GatewayDialect = {
     const body = isSingle ? (items[0] ?? { decision: false }) : { evaluations: items }
     // What differs between equal requests goes into headers.
     const nonce = isSingle ? nonceOf(answers[0]) : undefined
-    return answer(200, body, nonce === undefined ? [] : [['dpop-nonce', nonce]])
+    return authzenAnswer(200, body, nonce === undefined ? [] : [['dpop-nonce', nonce]])
   },
   refuse({ code, message }) {
-    return answer(STATUS[code] ?? 400, `${code}: ${message}`)
+    return authzenAnswer(STATUS[code] ?? 400, `${code}: ${message}`)
   },
 }
 
@@ -66,7 +67,8 @@ function isBatch(wire: WireRequest): boolean {
   return (wire.rawUrl.split('?', 1)[0] ?? '').endsWith('/evaluations')
 }
 
-function readEvaluation(
+/** Reads one evaluation. */
+export function readEvaluation(
   item: JsonObject,
   wire: WireRequest,
   now: EpochMilliseconds,
@@ -150,20 +152,25 @@ function itemsOf(
   return answers.map((item) => {
     if ('malformed' in item) return itemError(item.malformed)
     const request = requests[readable++]
-    const { effect, obligations, challenge } = item.decision
+    const { effect, obligations } = item.decision
     const decision = effect === 'allow'
-    // Without an error it says only that a credential could be sent, which is no news to a gateway.
-    const isTold = challenge?.error !== undefined
-    if (obligations.length === 0 && !isTold) return { decision }
+    const told = toldChallenge(item.decision)
+    if (obligations.length === 0 && told === undefined) return { decision }
     const subject = request?.context['decision_subject']
     return {
       decision,
       context: {
         ...(obligations.length > 0 && { obligations: authzenObligations(obligations, subject) }),
-        ...(isTold && { challenge: passedOnChallenge(item.decision, withoutNonce(challenge)) }),
+        ...(told !== undefined && { challenge: told }),
       },
     }
   })
+}
+
+/** Without an error it says only that a credential could be sent, which is no news to a gateway. */
+export function toldChallenge(decision: Decision): JsonObject | undefined {
+  const { challenge } = decision
+  return challenge?.error === undefined ? undefined : passedOnChallenge(decision, withoutNonce(challenge))
 }
 
 function withoutNonce({ nonce: _nonce, ...challenge }: Challenge): Challenge {
@@ -178,6 +185,7 @@ function itemError({ code, message }: Malformed): JsonObject {
   return { decision: false, context: { error: { status: 400, message: `${code}: ${message}` } } }
 }
 
-function answer(status: number, body: Json, more: WireResponse['headers'] = []): WireResponse {
+/** An answer in JSON. */
+export function authzenAnswer(status: number, body: Json, more: WireResponse['headers'] = []): WireResponse {
   return { status, headers: [...JSON_HEADERS, ...more], body: JSON.stringify(body) }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { authzen } from '#gateways/authzen.ts'
 import { authzenMetadata } from '#gateways/authzen-metadata.ts'
+import { authzenSearch } from '#gateways/authzen-search.ts'
 import { dockerMcpAfter, dockerMcpBefore } from '#gateways/docker-mcp.ts'
 import { explain } from '#gateways/explain.ts'
 import { forwardAuth } from '#gateways/forward-auth.ts'
@@ -27,6 +28,7 @@ const MCP_FILTER: NamedDialect = { name: 'native', dialect: mcpFilter }
 const FORWARD_AUTH: NamedDialect = { name: 'forward-auth', dialect: forwardAuth }
 const OPA: NamedDialect = { name: 'opa', dialect: opa, keySource: 'bearer' }
 const AUTHZEN: NamedDialect = { name: 'authzen', dialect: authzen }
+const AUTHZEN_SEARCH: NamedDialect = { name: 'authzen', dialect: authzenSearch }
 
 // Matched against the raw path, byte for byte: nothing is decoded, so nothing can be reached by another spelling.
 const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
@@ -36,6 +38,9 @@ const CHECKS: ReadonlyMap<string, NamedDialect> = new Map([
   ['/v1/mcp/filter', MCP_FILTER],
   ['/access/v1/evaluation', AUTHZEN],
   ['/access/v1/evaluations', AUTHZEN],
+  ['/access/v1/search/subject', AUTHZEN_SEARCH],
+  ['/access/v1/search/resource', AUTHZEN_SEARCH],
+  ['/access/v1/search/action', AUTHZEN_SEARCH],
   ['/forward-auth', FORWARD_AUTH],
   ['/docker/before', { name: 'docker-mcp', dialect: dockerMcpBefore, keySource: 'bearer' }],
   ['/docker/after', { name: 'docker-mcp', dialect: dockerMcpAfter, keySource: 'bearer' }],

@@ -89,15 +89,17 @@ export const batchAnswer = z
   .object({ decisions: z.array(z.union([decideAnswer, errorAnswer])) })
   .meta({ id: 'DecideBatchAnswer', description: 'In the order of the requests.' })
 
+const authzenObligation = z.array(
+  z.object({ id: z.string(), type: z.string(), properties: z.looseObject({}) }),
+)
+
 /** Answer of `POST /access/v1/evaluation`. */
 export const evaluationAnswer = z
   .object({
     decision: z.boolean(),
     context: z
       .object({
-        obligations: z
-          .array(z.object({ id: z.string(), type: z.string(), properties: z.looseObject({}) }))
-          .optional(),
+        obligations: authzenObligation.optional(),
         challenge: challenge.optional(),
         error: z.object({ status: z.literal(400), message: z.string() }).optional(),
       })
@@ -109,3 +111,29 @@ export const evaluationAnswer = z
 export const evaluationsAnswer = z
   .object({ evaluations: z.array(evaluationAnswer) })
   .meta({ id: 'EvaluationsAnswer', description: 'Ends early where the semantic says so.' })
+
+/** Answer of `POST /access/v1/search/subject`, `/resource` and `/action`. */
+export const searchAnswer = z
+  .object({
+    page: z
+      .object({
+        next_token: z.string().meta({ description: 'For the next page; empty when there is none.' }),
+        count: z.int().meta({ description: 'Results in this answer.' }),
+      })
+      .optional()
+      .meta({ description: 'There when something may follow, or a page was asked for.' }),
+    context: z.object({ challenge }).optional(),
+    results: z
+      .array(
+        z.object({
+          type: z.string().optional().meta({ description: 'Of a subject or resource.' }),
+          id: z.string().optional().meta({ description: 'Of a subject or resource.' }),
+          name: z.string().optional().meta({ description: 'Of an action.' }),
+          obligations: authzenObligation.optional().meta({
+            description: 'What the gateway must do where it acts on this result, else leave it out.',
+          }),
+        }),
+      )
+      .meta({ description: 'In the order of their ids. An empty page with a token is not the end.' }),
+  })
+  .meta({ id: 'SearchAnswer' })

@@ -1,5 +1,10 @@
 import { z } from 'zod'
-import { evaluationSchema, evaluationsSchema, warderContextSchema } from '#gateways/authzen-schema.ts'
+import {
+  evaluationSchema,
+  evaluationsSchema,
+  searchSchemas,
+  warderContextSchema,
+} from '#gateways/authzen-schema.ts'
 import { mcpFilterSchema, nativeBatchSchema, nativeRequestSchema } from '#gateways/native-schema.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import {
@@ -10,6 +15,7 @@ import {
   evaluationsAnswer,
   explainAnswer,
   mcpFilterAnswer,
+  searchAnswer,
 } from './openapi-answers.ts'
 
 const REQUEST_ID: JsonObject = {
@@ -83,6 +89,7 @@ export function openApiDocument(): JsonObject {
           mcpFilterSchema,
           evaluationSchema,
           evaluationsSchema,
+          ...Object.values(searchSchemas),
           warderContextSchema,
         ]),
         ...schemas('output', [
@@ -93,6 +100,7 @@ export function openApiDocument(): JsonObject {
           errorAnswer,
           evaluationAnswer,
           evaluationsAnswer,
+          searchAnswer,
         ]),
       },
     },
@@ -124,6 +132,21 @@ function authzenPaths(): JsonObject {
       {
         anyOf: [ref('EvaluationsAnswer'), ref('EvaluationAnswer')],
       },
+    ),
+    ...searchPath('subject', 'Who may do this'),
+    ...searchPath('resource', 'What this may be done to'),
+    ...searchPath('action', 'What may be done'),
+  }
+}
+
+function searchPath(open: 'subject' | 'resource' | 'action', summary: string): JsonObject {
+  const name = `${open.charAt(0).toUpperCase()}${open.slice(1)}Search`
+  return {
+    [`/access/v1/search/${open}`]: authzenRoute(
+      `search${open.charAt(0).toUpperCase()}${open.slice(1)}`,
+      `AuthZEN 1.0 ${open} search: ${summary.toLowerCase()}`,
+      `${name}Request`,
+      ref('SearchAnswer'),
     ),
   }
 }

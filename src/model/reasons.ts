@@ -103,6 +103,8 @@ export const REASONS = {
   'request.idempotency_key': 'the idempotency key was used for another request',
   'list.filtered': 'the list was reduced to what is permitted',
   'list.unsigned': 'the signed list of permitted tools could not be made',
+  'search.answered': 'the search was answered with what is permitted',
+  'search.page_token': 'the page token does not belong to this search, or not any more',
   'rpc.unreadable': 'the call is not exactly one message of the protocol that is spoken here',
   'rpc.batch': 'a batch of messages is not accepted; send one at a time',
   'mcp.header_mismatch': 'headers and body of the call do not say the same',

@@ -22,6 +22,9 @@ test.each([
   ['/v1/decide/batch', `{"requests":[${QUESTION}]}`],
   ['/access/v1/evaluation', EVALUATION],
   ['/access/v1/evaluations', `{"evaluations":[${EVALUATION}]}`],
+  ['/access/v1/search/subject', EVALUATION],
+  ['/access/v1/search/resource', EVALUATION],
+  ['/access/v1/search/action', EVALUATION],
 ])('%s takes the key as a bearer token and in the path', async (target, body) => {
   const bearer = await request(decision.port, 'POST', target, [KEY, JSON_TYPE], body)
   const path = await request(decision.port, 'POST', `/g/${GATEWAY_KEY}${target}`, [JSON_TYPE], body)

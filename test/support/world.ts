@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createSealing } from '#admin/sealing.ts'
 import { createDecider } from '#decide.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import { createMask } from '#decision-log/mask.ts'
@@ -122,6 +123,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
           }),
     judgePolicy: createJudgePolicy(input.evaluate ?? evaluate),
     mask: createMask(new Uint8Array(32)),
+    places: createSealing([new Uint8Array(32)]),
     log: createLogWriter({
       append:
         input.append ??

@@ -1,0 +1,114 @@
+import type { RegistrySnapshot } from '#model/registry.ts'
+import type { Release } from '#model/release.ts'
+import type { AuthorizationRequest, Search } from '#model/request.ts'
+import type { EntityUid } from '#model/value.ts'
+import { cedarTypeName, isActionType } from '#policy/ask/cedar-name.ts'
+
+/** Something that a search can look at. */
+export interface Sought {
+  /** As the wire names it: id of a subject or resource, name of an action. */
+  readonly id: string
+  readonly uid: EntityUid
+}
+
+const TOOL = 'Warder::Tool'
+const ACTION = 'Warder::Action'
+const RESOURCE = 'Warder::Resource'
+const NAMES_OF_TOOLS: ReadonlySet<string> = new Set(['tool', TOOL])
+const PARTIES = { agent: 'Warder::Agent', user: 'Warder::User' } as const
+/** What a tool is called by, where the tool is the resource (gateways/authzen-tool.ts). */
+const CALL = 'tools/call'
+
+/**
+ * Everything that a search can look at, in the order of ids (by UTF-16 code units), from behind `after`. Undefined: from the start.
+ *
+ * Registered entities of the type, members of an enumerated type, and actions of the schema or the registry: what is nowhere written
+ * down can be asked about but not found.
+ */
+export function soughtAfter(
+  request: Pick<AuthorizationRequest, 'tool'> & { readonly search: Search },
+  { registry, release }: { readonly registry: RegistrySnapshot; readonly release: Release },
+  after: string | undefined,
+): Iterable<Sought> {
+  const { open, type, party } = request.search
+  if (release.vocabulary === 'own')
+    return open === 'action'
+      ? named(ownActions(registry, release), 'Action', after)
+      : ofType(registry, release, cedarTypeName(type), after)
+  if (open === 'subject') return party === undefined ? [] : ofType(registry, release, PARTIES[party], after)
+  if (open === 'action')
+    return request.tool === undefined
+      ? named(toolsOf(registry, release), ACTION, after)
+      : named([CALL], ACTION, after)
+  if (NAMES_OF_TOOLS.has(type)) return named(toolsOf(registry, release), TOOL, after)
+  const cedarType = cedarTypeName(type)
+  if (cedarType === 'resource') return ofType(registry, release, RESOURCE, after)
+  return Object.hasOwn(release.schema?.entityTypes ?? {}, cedarType)
+    ? ofType(registry, release, cedarType, after)
+    : prefixed(registry, `${type}:`, after)
+}
+
+function ofType(
+  registry: RegistrySnapshot,
+  { schema }: Release,
+  type: string,
+  after: string | undefined,
+): Iterable<Sought> {
+  if (isActionType(type)) return []
+  const choices = Object.hasOwn(schema?.entityTypes ?? {}, type)
+    ? schema?.entityTypes[type]?.choices
+    : undefined
+  return choices === undefined ? registered(registry, type, '', after) : named(choices, type, after)
+}
+
+/** Things of a kind that the schema does not declare: `kind:id` among the resources. */
+function prefixed(registry: RegistrySnapshot, prefix: string, after: string | undefined): Iterable<Sought> {
+  return registered(registry, RESOURCE, prefix, after)
+}
+
+function* registered(
+  registry: RegistrySnapshot,
+  type: string,
+  prefix: string,
+  after: string | undefined,
+): Iterable<Sought> {
+  const entities = registry.ofType(type)
+  const idAt = (at: number): string | undefined => entities[at]?.uid.id
+  let at = firstBehind(entities.length, (index) => {
+    const id = idAt(index) ?? ''
+    return after === undefined ? id >= prefix : id > prefix + after
+  })
+  for (; at < entities.length; at += 1) {
+    const entity = entities[at]
+    if (entity === undefined || !entity.uid.id.startsWith(prefix)) return
+    yield { id: entity.uid.id.slice(prefix.length), uid: entity.uid }
+  }
+}
+
+/** First index for which `isBehind` holds, by halves. */
+function firstBehind(length: number, isBehind: (index: number) => boolean): number {
+  let [low, high] = [0, length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isBehind(middle)) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+function named(ids: Iterable<string>, type: string, after: string | undefined): Iterable<Sought> {
+  const sorted = [...new Set(ids)].filter((id) => after === undefined || id > after)
+  return sorted.sort((a, b) => (a < b ? -1 : 1)).map((id) => ({ id, uid: { type, id } }))
+}
+
+function ownActions(registry: RegistrySnapshot, { schema }: Release): readonly string[] {
+  return schema === undefined
+    ? registry.ofType('Action').map(({ uid }) => uid.id)
+    : schema.actions.map(({ uid }) => uid.id)
+}
+
+/** Whatever is registered or declared as a tool; a group of tools is among them, and never allowed. */
+function toolsOf(registry: RegistrySnapshot, { schema }: Release): readonly string[] {
+  const declared = (schema?.actions ?? []).filter(({ uid }) => uid.type === ACTION)
+  return [...registry.ofType(TOOL), ...registry.ofType(ACTION), ...declared].map(({ uid }) => uid.id)
+}
