@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto'
+import { createPublicKey, X509Certificate } from 'node:crypto'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
 import { failed, type Result, success } from '#lib/result.ts'
 import { weaknessOf } from './key-strength.ts'
@@ -24,6 +24,8 @@ export interface KeySet {
   /** The key for a token's `kid` and `alg`. Without a `kid` only the sole key of a set can be meant. */
   find(kid: string | undefined, alg: string): Promise<CryptoKey | undefined>
   readonly size: number
+  /** Certificates of the authorities in a SPIFFE bundle: of keys with the use `x509-svid`, one each. */
+  readonly anchors: readonly X509Certificate[]
   /** JWS whose signature is not of the key that `find` gives for them. */
   readonly refused: RefusedTexts
 }
@@ -51,7 +53,9 @@ export function parseKeySet(document: unknown, use = 'sig', mayBeEmpty = false):
     if (objection !== undefined) return failed(`keys[${i}]: ${objection}`)
     if (isUsable(entry, use)) keys.push(entry)
   }
-  return keys.length === 0 && !mayBeEmpty ? failed('no usable signature key') : success(createKeySet(keys))
+  return keys.length === 0 && !mayBeEmpty
+    ? failed('no usable signature key')
+    : success(createKeySet(keys, anchorsIn(entries)))
 }
 
 function objectionTo(entry: unknown, use: string, kids: Set<string>): string | undefined {
@@ -92,10 +96,11 @@ function fits(key: { readonly [member: string]: unknown }, alg: string): boolean
   return wanted !== undefined && key['kty'] === wanted.kty && (!wanted.crv || key['crv'] === wanted.crv)
 }
 
-function createKeySet(keys: readonly JWK[]): KeySet {
+function createKeySet(keys: readonly JWK[], anchors: readonly X509Certificate[]): KeySet {
   const imported = new Map<string, Promise<CryptoKey | undefined>>()
   return {
     size: keys.length,
+    anchors,
     refused: createRefusedTexts(),
     async find(kid, alg) {
       const candidates = kid === undefined ? keys : keys.filter((key) => key.kid === kid)
@@ -107,6 +112,19 @@ function createKeySet(keys: readonly JWK[]): KeySet {
       return await known
     },
   }
+}
+
+/** SPIFFE Trust Domain and Bundle, section 4.2: what does not hold exactly one certificate is ignored. */
+function anchorsIn(entries: readonly unknown[]): readonly X509Certificate[] {
+  return entries.filter(isRecord).flatMap(({ use, x5c }) => {
+    const [text, second]: readonly unknown[] = Array.isArray(x5c) ? x5c : []
+    if (use !== 'x509-svid' || typeof text !== 'string' || second !== undefined) return []
+    try {
+      return [new X509Certificate(Buffer.from(text, 'base64'))]
+    } catch {
+      return []
+    }
+  })
 }
 
 async function importPublicKey(key: JWK, alg: string): Promise<CryptoKey | undefined> {

@@ -53,7 +53,7 @@ export async function proveWorkload(
   const [passed] = proofs.certificates
   const certificate = passed && readCertificate(passed, now)
   if (certificate?.ok === false) return certificate
-  const svid = certificate && workloadOfSvid(certificate.value, tenant.issuers, now)
+  const svid = certificate && (await workloadOfSvid(certificate.value, { tenant, keys, now }))
   if (svid?.ok === false) return svid
   const byCertificate =
     certificate === undefined || svid?.value === undefined

@@ -2,9 +2,10 @@ import 'reflect-metadata'
 import { hash, webcrypto, X509Certificate } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { createKeySets } from '#identity/key-sets.ts'
 import { workloadOfSvid } from '#identity/workload/x509-svid.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
-import { issuer } from '../../support/tokens.ts'
+import { issuer, tenantWith } from '../../support/tokens.ts'
 
 x509.cryptoProvider.set(webcrypto)
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -61,20 +62,27 @@ async function make(by: Made | undefined, options: Options = {}): Promise<Made> 
 
 const nodeOf = ({ certificate }: Made) => new X509Certificate(Buffer.from(certificate.rawData))
 
+const keys = createKeySets({
+  fetch: () => Promise.reject(new Error('no network')),
+  clock: () => now,
+  onFault: () => undefined,
+})
+
 /** What a gateway's client proves that sends `leaf` with `between` (its issuer first) to a domain with the authority `anchor`. */
-function proven(anchor: Made, between: readonly Made[], leaf: Made) {
+async function proven(anchor: Made, between: readonly Made[], leaf: Made) {
   const bundle = {
     ...issuer([]),
     issuer: DOMAIN,
     profile: 'spiffe' as const,
     keys: {
       kind: 'static' as const,
-      keys: [{ use: 'x509-svid', x5c: [nodeOf(anchor).raw.toString('base64')] }],
+      keys: [{ kty: 'EC', use: 'x509-svid', x5c: [nodeOf(anchor).raw.toString('base64')] }],
     },
   }
   const sent = nodeOf(leaf)
   const thumbprint = hash('sha256', sent.raw, 'base64url')
-  const found = workloadOfSvid({ thumbprint, leaf: sent, chain: between.map(nodeOf) }, [bundle], now)
+  const certificate = { thumbprint, leaf: sent, chain: between.map(nodeOf) }
+  const found = await workloadOfSvid(certificate, { tenant: tenantWith([bundle]), keys, now })
   return found.ok ? found.value : found.failure.code
 }
 
@@ -105,7 +113,7 @@ const URI = 0x86
 test('a path through two authorities holds', async () => {
   const upper = await make(root, CA)
   const lower = await make(upper, CA)
-  expect(proven(root, [lower, upper], await make(lower))).toBe(ID)
+  expect(await proven(root, [lower, upper], await make(lower))).toBe(ID)
 })
 
 describe('the length of a path', () => {
@@ -123,13 +131,13 @@ describe('the length of a path', () => {
     const anchor = await make(undefined, optionsOf(lengths[0]))
     const between: Made[] = []
     for (let i = 1; i <= count; i++) between.unshift(await make(between[0] ?? anchor, optionsOf(lengths[i])))
-    expect(proven(anchor, between, await make(between[0]))).toBe(outcome)
+    expect(await proven(anchor, between, await make(between[0]))).toBe(outcome)
   })
 
   test('an authority that issued for its own name counts too', async () => {
     const anchor = await make(undefined, { authority: { pathLength: 0 }, name: 'CN=same' })
     const again = await make(anchor, { ...CA, name: 'CN=same' })
-    expect(proven(anchor, [again], await make(again))).toBe(DENIED)
+    expect(await proven(anchor, [again], await make(again))).toBe(DENIED)
   })
 })
 
@@ -144,20 +152,20 @@ describe('who may issue', () => {
     ],
   ])('an authority on the way with %s issues nothing', async (_what, options) => {
     const between = await make(root, { uris: [], ...options })
-    expect(proven(root, [between], await make(between))).toBe(DENIED)
+    expect(await proven(root, [between], await make(between))).toBe(DENIED)
   })
 
   test('an authority for clients issues, and so does an anchor that leaves its key usage open', async () => {
     const anchor = await make(undefined, { ...CA, usage: undefined })
     const forClients = new x509.ExtendedKeyUsageExtension(['1.3.6.1.5.5.7.3.2'])
     const between = await make(anchor, { ...CA, more: [forClients] })
-    expect(proven(anchor, [between], await make(between))).toBe(ID)
+    expect(await proven(anchor, [between], await make(between))).toBe(ID)
   })
 
   test('a signature with SHA-1 counts for nothing', async () => {
     const sha1 = await make(root, { algorithm: { ...ALGORITHM, hash: 'SHA-1' } })
     expect(nodeOf(sha1).verify(nodeOf(root).publicKey)).toBe(true)
-    expect(proven(root, [], sha1)).toBe(DENIED)
+    expect(await proven(root, [], sha1)).toBe(DENIED)
   })
 })
 
@@ -188,13 +196,13 @@ describe('a critical extension that is not known refuses', () => {
   })
 
   test('an extension that is there twice refuses as well', async () => {
-    expect(proven(root, [], await make(root, { more: [unknown(false), unknown(false)] }))).toBe(DENIED)
+    expect(await proven(root, [], await make(root, { more: [unknown(false), unknown(false)] }))).toBe(DENIED)
   })
 
   test('an extension that can not be read refuses as well', async () => {
     const broken = new x509.Extension('2.5.29.30', false, der(0x30, der(0x42)))
     const between = await make(root, { ...CA, more: [broken] })
-    expect(proven(root, [between], await make(between))).toBe(DENIED)
+    expect(await proven(root, [between], await make(between))).toBe(DENIED)
   })
 })
 
@@ -227,26 +235,26 @@ describe('name constraints of an authority', () => {
   ])('%s', async (_what, permitted, excluded, outcome) => {
     const more = [nameConstraints(permitted, excluded)]
     const between = await make(root, { ...CA, more })
-    expect(proven(root, [between], await make(between))).toBe(outcome)
+    expect(await proven(root, [between], await make(between))).toBe(outcome)
     const anchor = await make(undefined, { ...CA, more })
-    expect(proven(anchor, [], await make(anchor))).toBe(outcome)
+    expect(await proven(anchor, [], await make(anchor))).toBe(outcome)
   })
 
   test('hold for what is issued further below, and are not widened there', async () => {
     const upper = await make(root, { ...CA, more: [nameConstraints([[URI, 'other.example']])] })
     const lower = await make(upper, { ...CA, more: [nameConstraints([[URI, 'acme.example']])] })
-    expect(proven(root, [lower, upper], await make(lower))).toBe(DENIED)
+    expect(await proven(root, [lower, upper], await make(lower))).toBe(DENIED)
   })
 
   test('hold for the names of authorities below as well', async () => {
     const upper = await make(root, { ...CA, more: [nameConstraints([], [[URI, 'evil.example']])] })
     const lower = await make(upper, { ...CA, uris: ['https://evil.example/', 'https://acme.example/'] })
-    expect(proven(root, [lower, upper], await make(lower))).toBe(DENIED)
+    expect(await proven(root, [lower, upper], await make(lower))).toBe(DENIED)
   })
 
   test('hold though they are not critical', async () => {
     const more = [nameConstraints([[URI, 'other.example']], [], false)]
     const between = await make(root, { ...CA, more })
-    expect(proven(root, [between], await make(between))).toBe(DENIED)
+    expect(await proven(root, [between], await make(between))).toBe(DENIED)
   })
 })
