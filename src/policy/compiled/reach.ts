@@ -1,4 +1,4 @@
-import type { EntityScope, PolicyRecord, Release, ScopeSide } from '#model/release.ts'
+import type { EntityScope, OpenScopeQuestion, PolicyRecord, Release, ScopeSide } from '#model/release.ts'
 import { type EntityUid, type UidKey, uidKey } from '#model/value.ts'
 import type { Query } from '#policy/port.ts'
 import { Environment } from './environment.ts'
@@ -32,12 +32,13 @@ const CONDITIONS_MAX = 500
  */
 export function reachOf(release: Release, asked: OpenQuery, side: 'principal' | 'resource'): Reach {
   const environment = new Environment(withoutOpen(asked))
-  const records = matchingOf(release, asked, environment)
+  const { known, records } = matchingOf(release, asked, environment)
   const { type } = asked.query[side]
   const outcomes = (record: PolicyRecord): number =>
     records.length > CONDITIONS_MAX ? TRUE | FALSE : possibleOutcomes(record, environment)
   const isStopped = records.some(
-    (record) => record.effect === 'forbid' && isForAll(record, asked) && (outcomes(record) & FALSE) === 0,
+    (record) =>
+      record.effect === 'forbid' && isForAll(record, asked, known) && (outcomes(record) & FALSE) === 0,
   )
   if (isStopped) return 'nothing'
   const scopes = records
@@ -90,19 +91,21 @@ class EveryName extends Set<string> {
 
 const EVERY_NAME: ReadonlySet<string> = new EveryName()
 
-function matchingOf(
-  release: Release,
-  { query, open }: OpenQuery,
-  environment: Environment,
-): readonly PolicyRecord[] {
+/** The sides of a query that are known, and what matches them. */
+function matchingOf(release: Release, { query, open }: OpenQuery, environment: Environment): Matching {
   const principal = open.has('principal') ? undefined : sideOf(query.principal, environment)
   const resource = open.has('resource') ? undefined : sideOf(query.resource, environment)
-  const ordinals = release.matchingOpen({
+  const known: OpenScopeQuestion = {
     ...(principal !== undefined && { principal }),
     ...(!open.has('action') && { action: { uid: query.action, ancestors: query.actionAncestors } }),
     ...(resource !== undefined && { resource }),
-  })
-  return ordinals.map((ordinal) => release.policy(ordinal))
+  }
+  return { known, records: release.matchingOpen(known).map((ordinal) => release.policy(ordinal)) }
+}
+
+interface Matching {
+  readonly known: OpenScopeQuestion
+  readonly records: readonly PolicyRecord[]
 }
 
 /** Undefined where its ancestors are not known: then every scope could match. */
@@ -124,13 +127,13 @@ function possibleOutcomes(record: PolicyRecord, environment: Environment): numbe
   }
 }
 
-/** Whether the scope of a policy matches whatever is in the open places. */
-function isForAll({ scope }: PolicyRecord, { query, open }: OpenQuery): boolean {
+/** Whether the scope of a policy matches whatever is not known; what is known it does match. */
+function isForAll({ scope }: PolicyRecord, { query }: OpenQuery, known: OpenScopeQuestion): boolean {
   const isAll = (part: 'principal' | 'resource'): boolean => {
     const { op } = scope[part]
-    return !open.has(part) || op === 'all' || (op === 'is' && fits(scope[part], query[part].type))
+    return known[part] !== undefined || op === 'all' || (op === 'is' && fits(scope[part], query[part].type))
   }
-  return isAll('principal') && isAll('resource') && (!open.has('action') || scope.action.op === 'all')
+  return isAll('principal') && isAll('resource') && (known.action !== undefined || scope.action.op === 'all')
 }
 
 /** Whether an entity of this type can match. */
