@@ -24,40 +24,55 @@ export interface FuzzRequest {
   readonly context: ValueRecord
 }
 
-/** Policies and entities that several requests are asked against. */
-export interface FuzzSet {
-  /** In Cedar's JSON form. Undefined: nothing is validated, neither entities nor requests. */
-  readonly schema: object | undefined
+/** Entities that several requests are asked about. */
+export interface FuzzWorld {
   readonly entities: readonly CaseEntity[]
-  /** Actions with their groups. A schema declares them; without one they are entities like others. */
-  readonly actions: readonly CaseEntity[]
-  readonly policies: readonly FuzzPolicy[]
   readonly requests: readonly FuzzRequest[]
 }
 
+/** What engines prepare once: policies, and the schema that they may be for. */
+export interface FuzzPolicies {
+  /** In Cedar's JSON form. Undefined: nothing is validated, neither entities nor requests. */
+  readonly schema: object | undefined
+  /** Actions with their groups. A schema declares them; without one they are entities like others. */
+  readonly actions: readonly CaseEntity[]
+  readonly policies: readonly FuzzPolicy[]
+}
+
+/** Policies that are asked about in several worlds, each with entities of its own. */
+export interface FuzzSet extends FuzzPolicies {
+  readonly worlds: readonly FuzzWorld[]
+}
+
 const DEPTH = 3
+const REQUESTS_PER_WORLD = 10
+
+/** Requests per set: preparing policies and schema is then a small part of the work. */
+export const REQUESTS_PER_SET = 50
 
 /** The set of a seed. In most sets all policies have one effect, so that the outcome of each of them can be seen. */
-export function generateSet(seed: number, requests: number): FuzzSet {
+export function generateSet(seed: number): FuzzSet {
   const random = createRandom(seed)
   const schema = generateSchema(random)
   const loose = random.chance(0.4)
   const uids = generateUids(random, schema)
-  const entities = generateEntities(random, schema, uids, loose)
   const focus = focusOf(random, schema)
   const effects = random.pick([['permit'], ['permit'], ['forbid'], ['permit', 'forbid']] as const)
-  const policies = Array.from({ length: 20 + random.int(30) }, (_, i) => {
+  const policies = Array.from({ length: 10 + random.int(15) }, (_, i) => {
     const at = random.chance(0.8) ? focus : focusOf(random, schema)
     return generatePolicy({ random, schema, uids, ...at }, `policy${i}`, random.pick([...effects]))
   })
-  return {
-    schema: loose ? undefined : schema.json,
-    entities,
-    actions: schema.actions.map(actionEntity),
-    policies,
-    requests: Array.from({ length: requests }, () =>
+  const worlds = Array.from({ length: REQUESTS_PER_SET / REQUESTS_PER_WORLD }, () => ({
+    entities: generateEntities(random, schema, uids, loose),
+    requests: Array.from({ length: REQUESTS_PER_WORLD }, () =>
       generateRequest(random, uids, random.chance(0.8) ? focus : focusOf(random, schema), loose),
     ),
+  }))
+  return {
+    schema: loose ? undefined : schema.json,
+    actions: schema.actions.map(actionEntity),
+    policies,
+    worlds,
   }
 }
 

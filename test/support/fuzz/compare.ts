@@ -3,8 +3,8 @@ import type { Release } from '#model/release.ts'
 import { type UidKey, uidKey } from '#model/value.ts'
 import type { EngineFault, EntityFacts, Evaluation, Query } from '#policy/port.ts'
 import { releaseOfTexts } from '../policy-records.ts'
-import { type FuzzRequest, type FuzzSet, policyText } from './case-set.ts'
-import { closedFacts, explicitRecord } from './facts.ts'
+import { type FuzzPolicies, type FuzzRequest, policyText } from './case-set.ts'
+import { type CaseEntity, closedFacts, explicitEntities, explicitRecord } from './facts.ts'
 
 /** What the reference says about a request, with the reasons of errors. */
 export interface Expected extends Evaluation {
@@ -17,36 +17,35 @@ export class Refused extends Error {}
 /**
  * The reference: cedar-wasm with all policies and all entities, with schema and request validation where the set has a
  * schema. Nothing of the product is between the case and the engine.
+ * @returns the answers for a world, good until the next set is prepared
  * @throws Refused
  */
-export function reference(set: Omit<FuzzSet, 'requests'>): (request: FuzzRequest) => Expected {
+export function reference(
+  set: FuzzPolicies,
+): (entities: readonly CaseEntity[]) => (request: FuzzRequest) => Expected {
   const name = 'reference'
   if (set.schema !== undefined) mustSucceed(cedar.preparseSchema(name, set.schema as never))
   const staticPolicies = Object.fromEntries(set.policies.map((policy) => [policy.id, policyText(policy)]))
   mustSucceed(cedar.preparsePolicySet(name, { staticPolicies }))
-  const declared = set.schema === undefined ? [...set.entities, ...set.actions] : set.entities
-  const entities = declared.map(({ uid, attrs, tags, parents }) => ({
-    uid,
-    attrs: explicitRecord(attrs),
-    tags: explicitRecord(tags),
-    parents,
-  }))
-  return (request) => {
-    const answer = cedar.statefulIsAuthorized({
-      principal: request.principal,
-      action: request.action,
-      resource: request.resource,
-      context: explicitRecord(request.context) as never,
-      entities: entities as never,
-      preparsedPolicySetId: name,
-      ...(set.schema !== undefined && { preparsedSchemaName: name, validateRequest: true }),
-    })
-    if (answer.type === 'failure') throw new Refused(answer.errors[0]?.message)
-    const { reason, errors } = answer.response.diagnostics
-    return {
-      satisfied: sorted(reason),
-      errored: sorted(errors.map((each) => each.policyId)),
-      messages: errors.map((each) => ({ policy: each.policyId, text: each.error.message })),
+  return (world) => {
+    const entities = explicitEntities(set, world)
+    return (request) => {
+      const answer = cedar.statefulIsAuthorized({
+        principal: request.principal,
+        action: request.action,
+        resource: request.resource,
+        context: explicitRecord(request.context) as never,
+        entities: entities as never,
+        preparsedPolicySetId: name,
+        ...(set.schema !== undefined && { preparsedSchemaName: name, validateRequest: true }),
+      })
+      if (answer.type === 'failure') throw new Refused(answer.errors[0]?.message)
+      const { reason, errors } = answer.response.diagnostics
+      return {
+        satisfied: sorted(reason),
+        errored: sorted(errors.map((each) => each.policyId)),
+        messages: errors.map((each) => ({ policy: each.policyId, text: each.error.message })),
+      }
     }
   }
 }
@@ -65,14 +64,14 @@ function sorted(ids: readonly string[]): readonly string[] {
 let releases = 0
 
 /** The set's policies as a release, compiled and indexed as the server does it. */
-export async function releaseOf(set: Pick<FuzzSet, 'policies'>): Promise<Release> {
+export async function releaseOf(set: FuzzPolicies): Promise<Release> {
   releases += 1
   return await releaseOfTexts(set.policies.map(policyText), `sha256:fuzz-${releases}`)
 }
 
-/** The queries that the product would ask for requests of the set. */
-export function queries(set: Omit<FuzzSet, 'requests'>): (request: FuzzRequest) => Query {
-  const facts: ReadonlyMap<UidKey, EntityFacts> = closedFacts([...set.entities, ...set.actions])
+/** The queries that the product would ask for requests in a world. */
+export function queries(set: FuzzPolicies, entities: readonly CaseEntity[]): (request: FuzzRequest) => Query {
+  const facts: ReadonlyMap<UidKey, EntityFacts> = closedFacts([...entities, ...set.actions])
   return ({ principal, action, resource, context }) => ({
     principal,
     action,

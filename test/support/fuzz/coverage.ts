@@ -1,7 +1,10 @@
 import type { Evaluation } from '#policy/port.ts'
-import type { FuzzPolicy, FuzzSet } from './case-set.ts'
+import type { FuzzPolicies, FuzzPolicy } from './case-set.ts'
 import type { Expected } from './compare.ts'
-import { type Node, OPERATORS, within } from './node.ts'
+import { OPERATORS, within } from './node.ts'
+
+/** A run of this many cases has exercised everything; a shorter one may miss something by chance. */
+export const CASES_FOR_COVERAGE = 20_000
 
 /** How often something was exercised, by name. */
 export type Coverage = Map<string, number>
@@ -46,22 +49,30 @@ export function wanted(): readonly string[] {
   return [...operators, ...Object.keys(ERROR_KINDS), ...outcomes]
 }
 
-/** Counts what one request showed. `matching` are the ids of policies whose scope matched. */
-export function count(
+/** Counts what requests of a set show. `matching` are the ids of policies whose scope matched. */
+export function counter(
   coverage: Coverage,
-  set: Pick<FuzzSet, 'policies' | 'schema'>,
-  expected: Expected,
-  matching: ReadonlySet<string>,
-): void {
+  set: FuzzPolicies,
+): (expected: Expected, matching: ReadonlySet<string>) => void {
   const effects = new Map(set.policies.map((policy) => [policy.id, policy.effect]))
-  bump(coverage, set.schema === undefined ? 'without schema' : 'with schema')
-  bump(coverage, outcomeOf(expected, effects))
-  if (expected.errored.length > 0) bump(coverage, 'errored')
-  for (const { text } of expected.messages)
-    for (const [kind, pattern] of Object.entries(ERROR_KINDS)) if (pattern.test(text)) bump(coverage, kind)
   // Only where all have one effect is the outcome of each policy in the answer.
-  if (new Set(effects.values()).size !== 1) return
-  for (const policy of set.policies) if (matching.has(policy.id)) countRoot(coverage, policy, expected)
+  const seen = new Set(effects.values()).size === 1 ? set.policies.flatMap(namesOf) : []
+  return (expected, matching) => {
+    bump(coverage, set.schema === undefined ? 'without schema' : 'with schema')
+    bump(coverage, outcomeOf(expected, effects))
+    countErrors(coverage, expected)
+    for (const names of seen) {
+      if (!matching.has(names.id)) continue
+      if (expected.errored.includes(names.id)) bump(coverage, ...names.errored)
+      else bump(coverage, ...(expected.satisfied.includes(names.id) ? names.satisfied : names.other))
+    }
+  }
+}
+
+function countErrors(coverage: Coverage, { messages }: Expected): void {
+  if (messages.length > 0) bump(coverage, 'errored')
+  for (const { text } of messages)
+    for (const [kind, pattern] of Object.entries(ERROR_KINDS)) if (pattern.test(text)) bump(coverage, kind)
 }
 
 function outcomeOf({ satisfied }: Evaluation, effects: ReadonlyMap<string, string>): string {
@@ -70,31 +81,38 @@ function outcomeOf({ satisfied }: Evaluation, effects: ReadonlyMap<string, strin
   return effect === 'permit' ? 'allowed' : 'forbidden'
 }
 
+/** What a policy shows when it is evaluated, by what it comes to. */
+interface PolicyNames {
+  readonly id: string
+  readonly satisfied: readonly string[]
+  readonly errored: readonly string[]
+  /** It comes to false. */
+  readonly other: readonly string[]
+}
+
 /** The outermost operator of a lone condition is the one whose result can be seen; below a comparison that it was compared. */
-function countRoot(
-  coverage: Coverage,
-  { id, conditions }: FuzzPolicy,
-  { satisfied, errored }: Expected,
-): void {
+function namesOf({ id, conditions }: FuzzPolicy): readonly PolicyNames[] {
   const [only] = conditions
-  if (only === undefined || conditions.length !== 1) return
-  const isErrored = errored.includes(id)
-  const isTrue = satisfied.includes(id) === (only.kind === 'when')
-  const seen = BOOLEAN_OPERATORS.has(only.body.op)
-  if (seen) bump(coverage, `${only.body.op} ${isErrored ? 'errors' : `is ${isTrue}`}`)
-  for (const operand of only.body.args) countOperand(coverage, operand, isErrored)
+  if (only === undefined || conditions.length !== 1) return []
+  const { op, args } = only.body
+  const root = (outcome: string): readonly string[] => (BOOLEAN_OPERATORS.has(op) ? [`${op} ${outcome}`] : [])
+  const operands = args.flatMap((arg) => [...within(arg)]).filter((each) => !BOOLEAN_OPERATORS.has(each.op))
+  const values = operands.map((each) => `${each.op} has a value`)
+  // Its operands are literals or made from literals, so it was the operator that failed.
+  const failing = operands.filter((each) =>
+    each.args.every((arg) => arg.args.every((inner) => inner.args.length === 0)),
+  )
+  const is = (truth: boolean): readonly string[] => [...root(`is ${truth}`), ...values]
+  return [
+    {
+      id,
+      satisfied: is(only.kind === 'when'),
+      errored: [...root('errors'), ...failing.map((each) => `${each.op} errors`)],
+      other: is(only.kind === 'unless'),
+    },
+  ]
 }
 
-function countOperand(coverage: Coverage, operand: Node, isErrored: boolean): void {
-  for (const { op, args } of within(operand)) {
-    if (BOOLEAN_OPERATORS.has(op)) continue
-    if (!isErrored) bump(coverage, `${op} has a value`)
-    // Its operands are literals or made from literals, so it was the operator that failed.
-    else if (args.every((arg) => arg.args.every((inner) => inner.args.length === 0)))
-      bump(coverage, `${op} errors`)
-  }
-}
-
-function bump(coverage: Coverage, name: string): void {
-  coverage.set(name, (coverage.get(name) ?? 0) + 1)
+function bump(coverage: Coverage, ...names: readonly string[]): void {
+  for (const name of names) coverage.set(name, (coverage.get(name) ?? 0) + 1)
 }

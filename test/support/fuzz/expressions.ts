@@ -38,7 +38,7 @@ type Make = (env: Env, depth: number) => Node
 /** An expression that has `type` when all goes well; now and then another one, so that it errors. */
 export function expression(env: Env, wanted: GenType, depth: number): Node {
   const { random } = env
-  const type = random.chance(0.025) ? anyType(env) : wanted
+  const type = random.chance(0.015) ? anyType(env) : wanted
   if (random.chance(0.04) && depth > 0)
     return apply(
       'if',

@@ -138,6 +138,20 @@ export function closedFacts(entities: readonly CaseEntity[]): ReadonlyMap<UidKey
   )
 }
 
+/** The entities of a world as Cedar's JSON; a schema knows the actions itself. */
+export function explicitEntities(
+  { schema, actions }: { readonly schema: object | undefined; readonly actions: readonly CaseEntity[] },
+  entities: readonly CaseEntity[],
+): readonly object[] {
+  const declared = schema === undefined ? [...entities, ...actions] : entities
+  return declared.map(({ uid, attrs, tags, parents }) => ({
+    uid,
+    attrs: explicitRecord(attrs),
+    ...(tags.size > 0 && { tags: explicitRecord(tags) }),
+    parents,
+  }))
+}
+
 /** A value in Cedar's JSON with its explicit escapes, which need no schema. */
 export function explicitJson(value: Value): unknown {
   if (typeof value !== 'object') return value

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import { REQUESTS_PER_SET } from './case-set.ts'
 import type { Coverage } from './coverage.ts'
-import { type FuzzOutcome, REQUESTS_PER_SET } from './run-fuzz.ts'
+import type { FuzzOutcome } from './run-fuzz.ts'
 import type { Report } from './shrink.ts'
 
 /** What all workers found together. */

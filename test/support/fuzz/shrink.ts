@@ -1,12 +1,15 @@
 import type { Value, ValueRecord } from '#model/value.ts'
 import type { Evaluate } from '#policy/port.ts'
-import { type FuzzPolicy, type FuzzRequest, type FuzzSet, policyText } from './case-set.ts'
+import { type FuzzPolicies, type FuzzPolicy, type FuzzRequest, policyText } from './case-set.ts'
 import { difference, queries, Refused, reference, releaseOf } from './compare.ts'
-import { type CaseEntity, explicitRecord } from './facts.ts'
+import { type CaseEntity, explicitEntities, explicitRecord } from './facts.ts'
 import { literal, type Node } from './node.ts'
 
-/** One case: a set with a single request. */
-type Case = Omit<FuzzSet, 'requests'> & { readonly request: FuzzRequest }
+/** One request against some policies and entities. */
+export interface FuzzCase extends FuzzPolicies {
+  readonly entities: readonly CaseEntity[]
+  readonly request: FuzzRequest
+}
 
 /** A difference, as small as it gets, in the file format of the public integration tests. */
 export interface Report {
@@ -20,14 +23,8 @@ export interface Report {
 const ATTEMPTS_MAX = 1_500
 
 /** Takes away and simplifies whatever the difference does not need. */
-export async function shrink(
-  evaluate: Evaluate,
-  set: FuzzSet,
-  request: FuzzRequest,
-  from: string,
-): Promise<Report> {
-  const { requests: _all, ...rest } = set
-  let best = await onePolicy(evaluate, { ...rest, request })
+export async function shrink(evaluate: Evaluate, whole: FuzzCase, from: string): Promise<Report> {
+  let best = await onePolicy(evaluate, whole)
   let attempts = 0
   for (let progress = true; progress; ) {
     progress = false
@@ -48,7 +45,7 @@ export async function shrink(
 }
 
 /** The case with a single policy that still differs, where there is one: the outcomes of policies hang on nothing else. */
-async function onePolicy(evaluate: Evaluate, each: Case): Promise<Case> {
+async function onePolicy(evaluate: Evaluate, each: FuzzCase): Promise<FuzzCase> {
   for (const policy of each.policies) {
     const alone = { ...each, policies: [policy] }
     if ((await differs(evaluate, alone)) !== undefined) return alone
@@ -56,10 +53,10 @@ async function onePolicy(evaluate: Evaluate, each: Case): Promise<Case> {
   return each
 }
 
-async function differs(evaluate: Evaluate, each: Case): Promise<string | undefined> {
+async function differs(evaluate: Evaluate, each: FuzzCase): Promise<string | undefined> {
   try {
-    const expected = reference(each)(each.request)
-    const [actual] = evaluate(await releaseOf(each), [queries(each)(each.request)])
+    const expected = reference(each)(each.entities)(each.request)
+    const [actual] = evaluate(await releaseOf(each), [queries(each, each.entities)(each.request)])
     return difference(expected, actual)
   } catch (error) {
     // A smaller case that the reference refuses says nothing.
@@ -68,7 +65,7 @@ async function differs(evaluate: Evaluate, each: Case): Promise<string | undefin
   }
 }
 
-function* smallerCases(each: Case): Generator<Case> {
+function* smallerCases(each: FuzzCase): Generator<FuzzCase> {
   if (each.schema !== undefined) yield { ...each, schema: undefined }
   for (const [i, policy] of each.policies.entries())
     for (const smaller of smallerPolicies(policy)) yield { ...each, policies: each.policies.with(i, smaller) }
@@ -132,15 +129,8 @@ function* smallerValues(value: Value): Generator<Value> {
     for (const fields of smallerFields(value.fields)) yield { kind: 'record', fields }
 }
 
-function filesOf(each: Case, description: string): Report['files'] {
-  const declared = each.schema === undefined ? [...each.entities, ...each.actions] : each.entities
-  const entities = declared.map(({ uid, attrs, tags, parents }) => ({
-    uid,
-    attrs: explicitRecord(attrs),
-    ...(tags.size > 0 && { tags: explicitRecord(tags) }),
-    parents,
-  }))
-  const { satisfied, errored } = reference(each)(each.request)
+function filesOf(each: FuzzCase, description: string): Report['files'] {
+  const { satisfied, errored } = reference(each)(each.entities)(each.request)
   const allows = satisfied.some((id) => each.policies.find((policy) => policy.id === id)?.effect === 'permit')
   const { principal, action, resource, context } = each.request
   const request = {
@@ -156,7 +146,7 @@ function filesOf(each: Case, description: string): Report['files'] {
   }
   return {
     'policies.cedar': `${each.policies.map(policyText).join('\n')}\n`,
-    'entities.json': JSON.stringify(entities),
+    'entities.json': JSON.stringify(explicitEntities(each, each.entities)),
     ...(each.schema !== undefined && { 'schema.json': JSON.stringify(each.schema) }),
     'test.json': JSON.stringify({
       policies: 'policies.cedar',
