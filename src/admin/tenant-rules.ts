@@ -29,7 +29,10 @@ const RULES = {
   actorRequired: z.array(name).max(100),
   chainDepthMax: z.int().min(1).max(8),
   grantsRequired: z.boolean(),
-  chainEvidenceMin: z.enum(['declared', 'token', 'registered', 'proven']),
+  chainEvidenceMin: z.enum(['declared', 'token', 'registered', 'proven', 'signed']),
+  actorKeys: listBy(
+    z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'must be the thumbprint of a key (RFC 7638, SHA-256)'),
+  ),
   actorIssuers: listBy(name),
   breaker,
 } satisfies { readonly [Rule in keyof Required<TenantRules>]: z.ZodType }

@@ -40,14 +40,15 @@ export function resolveDelegation(
 
 /**
  * `declared`: a gateway says so. `token`: the issuer does. `registered`: and every step has a grant in force. `proven`: and
- * whoever acts now has shown its key.
+ * whoever acts now has shown its key. `signed`: and every actor has signed for its part.
  */
 function evidenceOf(identity: VerifiedIdentity, isRegistered: boolean): ChainEvidence {
   const { delegation } = identity
   if (delegation.chain.length === 0) return 'none'
   if (delegation.source !== 'token') return 'declared'
   if (!isRegistered) return 'token'
-  return hasShownKey(identity) ? 'proven' : 'registered'
+  if (!hasShownKey(identity)) return 'registered'
+  return delegation.isSigned === true ? 'signed' : 'proven'
 }
 
 /** INVARIANT: a workload that sends the token of another agent shows a key of its own, and nothing about that agent. */

@@ -22,7 +22,7 @@ export interface ChainFacts {
 }
 
 const DEPTH_MAX = 4
-const EVIDENCE: readonly ChainEvidence[] = ['none', 'declared', 'token', 'registered', 'proven']
+const EVIDENCE: readonly ChainEvidence[] = ['none', 'declared', 'token', 'registered', 'proven', 'signed']
 
 /** No more actors than the tenant accepts; a longer chain is refused, never cut (actor profile, delegation depth). */
 export function ruleDepth({ identity, tenant }: ChainFacts): Broken | undefined {

@@ -4,6 +4,7 @@ import type { Gateway } from '#model/gateway.ts'
 import type { Stop, Transaction, VerifiedIdentity } from '#model/identity.ts'
 import { type AuthorizationRequest, type Credential, isJsonDialect } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
+import { haveActorsSigned } from './actor-proofs.ts'
 import { asRegistered, readApiKey } from './api-key.ts'
 import { identityFromClaims } from './asserted.ts'
 import { mayAssert } from './assertion.ts'
@@ -164,8 +165,16 @@ async function identityFromToken(
   const { presenter, nonce, once } = possession.value
   const proven: VerifiedIdentity = {
     ...asRegistered(identity.value),
+  const isSigned =
+    verified.value.payload['actor_proofs'] !== undefined &&
+    (await haveActorsSigned(verified.value, parties.value.chain, {
+      tenant,
+      keys: parts.keys,
+      now: request.now,
+    }))
     ...(presenter !== undefined && { presenter }),
     ...(nonce !== undefined && { nonce }),
+    ...(isSigned && { delegation: { ...identity.value.delegation, isSigned } }),
   }
   const workload = await workloadOf({ request, gateway, tenant, token: credential.value }, parts)
   if (!workload.ok) return workload

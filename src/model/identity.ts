@@ -84,7 +84,7 @@ export interface Presenter {
 }
 
 /** How well a delegation chain is proven (docs/identity.md). */
-export type ChainEvidence = 'none' | 'declared' | 'token' | 'registered' | 'proven'
+export type ChainEvidence = 'none' | 'declared' | 'token' | 'registered' | 'proven' | 'signed'
 
 /** What a verified transaction token says about the call: context, never identity, and it can only deny. */
 export interface Transaction {
@@ -127,6 +127,8 @@ export interface VerifiedIdentity {
     readonly source: 'token' | 'gateway' | 'none'
     /** All actors, outermost first; inner ones can only deny. */
     readonly chain: readonly Actor[]
+    /** Set when every actor has signed for its part (`actor_proofs`). */
+    readonly isSigned?: true
     /** Undefined: `none` without a chain, `declared` from a gateway, `token` from a token. */
     readonly evidence?: ChainEvidence
     /** Delegation grants that this chain rests on; revoking one ends it. */

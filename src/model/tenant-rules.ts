@@ -19,7 +19,9 @@ export interface TenantRules {
   /** Whether acting for a user or agent needs a registered grant. Default false. */
   readonly grantsRequired?: boolean
   /** Least evidence of a chain. Default `declared`: whom a gateway is registered to assert is believed. */
-  readonly chainEvidenceMin?: 'declared' | 'token' | 'registered' | 'proven'
+  readonly chainEvidenceMin?: 'declared' | 'token' | 'registered' | 'proven' | 'signed'
+  /** Keys by which agents sign for their part in a chain (`actor_proofs`): by agent id, RFC 7638 thumbprints. Default: none. */
+  readonly actorKeys?: { readonly [agent: string]: readonly string[] }
   /** Which issuer may name actors of which other issuers' namespaces, beside its own. Default: of none. */
   readonly actorIssuers?: { readonly [issuer: string]: readonly string[] }
   /** Circuit breaker for each agent: trips at this share of denials (0 to 1) over at least `minimum` decisions in the window. */

@@ -10,7 +10,9 @@ import { grant, HOME, ISSUER } from './scene.ts'
 
 const PROVEN: Presenter = { proof: 'dpop', thumbprint: 'jkt' }
 
-test.each<[ChainEvidence, VerifiedIdentity['delegation']['source'], number, boolean, Presenter | undefined]>([
+test.each<
+  [ChainEvidence, VerifiedIdentity['delegation']['source'], number, boolean, Presenter | undefined, boolean?]
+>([
   ['none', 'token', 0, true, PROVEN],
   ['declared', 'gateway', 1, true, PROVEN],
   ['token', 'token', 1, false, undefined],
@@ -18,9 +20,15 @@ test.each<[ChainEvidence, VerifiedIdentity['delegation']['source'], number, bool
   ['registered', 'token', 1, true, undefined],
   ['registered', 'token', 1, true, { proof: 'none' }],
   ['proven', 'token', 1, true, PROVEN],
+  ['none', 'token', 0, true, PROVEN, true],
+  ['declared', 'gateway', 1, true, PROVEN, true],
+  // INVARIANT: that actors have signed takes the place of neither the grants nor the key.
+  ['token', 'token', 1, false, PROVEN, true],
+  ['registered', 'token', 1, true, undefined, true],
+  ['signed', 'token', 1, true, PROVEN, true],
 ])(
-  '%s: from a %s, %d actors, registered %s, presenter %o',
-  (evidence, source, depth, registered, presenter) => {
+  '%s: from a %s, %d actors, registered %s, presenter %o, signed %s',
+  (evidence, source, depth, registered, presenter, isSigned = false) => {
     const grants = registered ? [grant('user:alice', 'a')] : []
     const tenant = tenantWith([], { id: HOME, delegations: createDelegations(grants, []) })
     const party = (id: string) => ({ id, provenance: 'verified', properties: {} }) as const
@@ -29,7 +37,11 @@ test.each<[ChainEvidence, VerifiedIdentity['delegation']['source'], number, bool
       agent: party('a'),
       user: party('alice'),
       subject: undefined,
-      delegation: { source, chain: depth === 0 ? [] : [{ issuer: ISSUER, id: 'a' }] },
+      delegation: {
+        source,
+        chain: depth === 0 ? [] : [{ issuer: ISSUER, id: 'a' }],
+        ...(isSigned && { isSigned }),
+      },
       token: undefined,
       presenter,
     }

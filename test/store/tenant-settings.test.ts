@@ -54,6 +54,7 @@ test('rules replace the rules before, reach the state and are in the audit', asy
     grantsRequired: true,
     actorRequired: ['destructiveTools'],
     chainEvidenceMin: 'token',
+    actorKeys: { summarizer: ['0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I'] },
     actorIssuers: { 'https://a.example': ['https://b.example'] },
     breaker: { denyShare: 0.5, minimum: 20, windowSeconds: 60, openSeconds: 30 },
   }
@@ -68,6 +69,7 @@ test('rules replace the rules before, reach the state and are in the audit', asy
 test.each<[unknown, string, RegExp]>([
   [[], '', /expected object/],
   [{ proofOfPosession: 'all' }, 'proofOfPosession', /did you mean `proofOfPossession`/],
+  [{ actorKeys: { a: ['short'] } }, 'actorKeys.a.0', /thumbprint/],
   [{ proofOfPossession: 'low' }, 'proofOfPossession', /expected one of/],
   [{ chainDepthMax: 9 }, 'chainDepthMax', /<=8/],
   [{ scopes: { 'crm/read': ['two words'] } }, 'scopes.crm/read.0', /must be a scope/],
