@@ -163,8 +163,6 @@ async function identityFromToken(
   const identity = reconcile(parties.value, parts.named, tenant, parts.canAssert)
   if (!identity.ok) return identity
   const { presenter, nonce, once } = possession.value
-  const proven: VerifiedIdentity = {
-    ...asRegistered(identity.value),
   const isSigned =
     verified.value.payload['actor_proofs'] !== undefined &&
     (await haveActorsSigned(verified.value, parties.value.chain, {
@@ -172,9 +170,11 @@ async function identityFromToken(
       keys: parts.keys,
       now: request.now,
     }))
+  const proven: VerifiedIdentity = {
+    ...asRegistered(identity.value),
+    ...(isSigned && { delegation: { ...identity.value.delegation, isSigned } }),
     ...(presenter !== undefined && { presenter }),
     ...(nonce !== undefined && { nonce }),
-    ...(isSigned && { delegation: { ...identity.value.delegation, isSigned } }),
   }
   const workload = await workloadOf({ request, gateway, tenant, token: credential.value }, parts)
   if (!workload.ok) return workload
