@@ -35,3 +35,65 @@ describe('authzen-cert', () => {
     expect(told.body).toEqual({ results })
   })
 })
+
+describe('authzen-search', () => {
+  const users: { readonly [id: string]: readonly [role: string, department: string] } = {
+    alice: ['manager', 'Sales'],
+    bob: ['employee', 'Legal'],
+    carol: ['contractor', 'Legal'],
+    dan: ['manager', 'Finance'],
+    erin: ['employee', 'Finance'],
+    felix: ['contractor', 'Accounting'],
+  }
+  const owners = Object.keys(users)
+  // L: Legal, A: Accounting, S: Sales, F: Finance; of the records 101 to 120.
+  const departments = 'LLLALASLASALSAFLLALA'.split('')
+  const actions = ['delete', 'edit', 'view']
+  const ids = departments.map((_, at) => String(101 + at))
+
+  function isPermitted(user: string, action: string, id: string): boolean {
+    const at = ids.indexOf(id)
+    const [role, department = ''] = users[user] ?? []
+    if (owners[at % owners.length] === user) return true
+    const isOwn = department.startsWith(departments[at] ?? '-')
+    if (action === 'view') return isOwn || role === 'manager'
+    return action === 'edit' && isOwn && role === 'manager'
+  }
+
+  let world: World
+  beforeAll(async () => {
+    world = await createWorld('authzen-search', { policies: 'authzen-search' })
+  })
+  const results = async (open: Open, body: JsonObject) => (await search(world, open, body)).body
+
+  test('who may view, edit or delete a record', async () => {
+    for (const id of ids)
+      for (const name of actions) {
+        const body = { subject: { type: 'user' }, action: { name }, resource: { type: 'record', id } }
+        const permitted = owners.filter((user) => isPermitted(user, name, id))
+        expect(await results('subject', body)).toEqual({
+          results: permitted.map((user) => ({ type: 'user', id: user })),
+        })
+      }
+  })
+
+  test('which records somebody may view, edit or delete', async () => {
+    for (const user of owners)
+      for (const name of actions) {
+        const body = { subject: { type: 'user', id: user }, action: { name }, resource: { type: 'record' } }
+        const permitted = ids.filter((id) => isPermitted(user, name, id))
+        expect(await results('resource', body)).toEqual({
+          results: permitted.map((id) => ({ type: 'record', id })),
+        })
+      }
+  })
+
+  test('what somebody may do with a record', async () => {
+    for (const user of owners)
+      for (const id of ids) {
+        const body = { subject: { type: 'user', id: user }, resource: { type: 'record', id } }
+        const permitted = actions.filter((name) => isPermitted(user, name, id))
+        expect(await results('action', body)).toEqual({ results: permitted.map((name) => ({ name })) })
+      }
+  })
+})

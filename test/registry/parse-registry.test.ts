@@ -239,7 +239,7 @@ test('a plain action name is a Warder action beside Warder entities and an own o
   expect(groupsOfAction({ users: ['a'], actions: ['x'] }, 'x')).toEqual(['destructiveTools', 'callTool'])
 })
 
-test.each(['demo', 'authzen-cert', 'authzen-todo', 'authzen-gateway'])(
+test.each(['demo', 'authzen-cert', 'authzen-todo', 'authzen-gateway', 'authzen-search'])(
   'the registry of the example %s is accepted',
   (example) => {
     expect(problemsOf(readFileSync(`policies/examples/${example}/registry.json`, 'utf8'))).toEqual([])
