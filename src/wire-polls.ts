@@ -11,7 +11,8 @@ import { pollDue } from '#signals/poll-due.ts'
 import { createTransmitterTokens } from '#signals/transmitter-access.ts'
 import type { Database } from '#store/database.ts'
 import { createPollQueue } from '#store/polls.ts'
-import { createSignalStore, openPollSecret } from '#store/signals.ts'
+import { createSignalStore } from '#store/signals.ts'
+import { openPollSecret } from '#store/stream-secrets.ts'
 
 const LOOK_MILLISECONDS = 1_000
 /** Sixteen streams each. */

@@ -56,6 +56,8 @@ export type AdminFailureCode =
   | 'stream.invalid'
   | 'stream.exists'
   | 'stream.unknown'
+  | 'stream.unmanaged'
+  | 'stream.transmitter'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {

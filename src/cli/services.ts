@@ -3,6 +3,7 @@ import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import { openSealing } from '#admin/sealing.ts'
 import type { SignalAdminStore } from '#admin/signal-ports.ts'
+import type { StreamParts } from '#admin/stream-setup.ts'
 import type { LogRow, QueryLog } from '#decision-log/port.ts'
 import type { AcknowledgedState } from '#store/acknowledge-state.ts'
 import type { LogCare } from '#store/log-care.ts'
@@ -13,6 +14,8 @@ import type { Output } from './output.ts'
 /** What commands do their work with while the database is open. */
 export interface Services extends LogCare {
   readonly store: AdminStore
+  /** Streams of security events, and their transmitters. */
+  readonly streams: StreamParts
   readonly signals: SignalAdminStore
   /** Who the audit says it was. */
   readonly actor: AuditActor
@@ -47,7 +50,7 @@ export async function withDatabase<Outcome>(
 ): Promise<Outcome> {
   const settings = settingsOf(options)
   // Loaded only now: the driver and the migrations would slow down `--help` and the commands that need no database.
-  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults, streams] =
+  const [{ openDatabase }, { createAdminStore }, logRows, logCare, state, faults, signals, transmitters] =
     await Promise.all([
       import('#store/database.ts'),
       import('#store/admin-store.ts'),
@@ -56,6 +59,7 @@ export async function withDatabase<Outcome>(
       import('#store/acknowledge-state.ts'),
       import('#store/faults.ts'),
       import('#store/signals.ts'),
+      import('./transmitters.ts'),
     ])
   const database = await openDatabase({
     url: settings.databaseUrl,
@@ -68,9 +72,14 @@ export async function withDatabase<Outcome>(
   try {
     const actor = commandActor(command)
     const sealing = () => openSealing(settings.dataDirectory, settings.secretKeyFile)
+    const signalStore = signals.createSignalAdminStore(database, actor, sealing)
     return await work({
       store: createAdminStore(database, actor, sealing),
-      signals: streams.createSignalAdminStore(database, actor, sealing),
+      signals: signalStore,
+      streams: {
+        store: signalStore,
+        client: transmitters.openTransmitterClient(),
+      },
       actor,
       log: logRows.createQueryLog(database),
       correction: (row) => logRows.findCorrection(database, row),

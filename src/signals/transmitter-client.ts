@@ -48,8 +48,11 @@ export interface ToldStatus {
   readonly reason?: string
 }
 
+/** A call to a transmitter failed; the message is for operators. */
+export class TransmitterFault extends Error {}
+
 /** The transmitter answered, but not with what it was asked for. */
-export class TransmitterRefusal extends Error {
+export class TransmitterRefusal extends TransmitterFault {
   readonly status: number
   constructor(what: string, status: number) {
     super(`the ${what} endpoint answered ${status}`)
@@ -62,7 +65,8 @@ export type Accepted = 'accepted'
 
 /**
  * The stream management API of transmitters (SSF 1.0 section 8), as their receiver. Each call rejects when it can't be made, is
- * refused (`TransmitterRefusal`), or is answered with something else; messages hold no secret and nothing of what was answered.
+ * refused (`TransmitterRefusal`), or is answered with something else (`TransmitterFault`). Messages hold no secret and nothing of what
+ * was answered.
  */
 export interface TransmitterClient {
   discover(at: { readonly issuer: string; readonly privateNetwork: boolean }): Promise<TransmitterMetadata>
@@ -83,11 +87,40 @@ const REASON_CHARACTERS_MAX = 300
 
 /** A client of transmitters that sends by `send`. */
 export function createTransmitterClient(send: SendOutbound, tokens: TransmitterTokens): TransmitterClient {
+  const client = createUnguarded(send, tokens)
+  return {
+    discover: (at) => guarded(client.discover(at)),
+    create: (caller, endpoints, stream) => guarded(client.create(caller, endpoints, stream)),
+    read: (stream) => guarded(client.read(stream)),
+    update: (stream, change) => guarded(client.update(stream, change)),
+    remove: (stream) => guarded(client.remove(stream)),
+    status: (stream) => guarded(client.status(stream)),
+    setStatus: (stream, status, reason) => guarded(client.setStatus(stream, status, reason)),
+    addSubject: (stream, subject) => guarded(client.addSubject(stream, subject)),
+    removeSubject: (stream, subject) => guarded(client.removeSubject(stream, subject)),
+    verify: (stream, state) => guarded(client.verify(stream, state)),
+  }
+}
+
+async function guarded<Value>(work: Promise<Value>): Promise<Value> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof TransmitterFault) throw error
+    throw new TransmitterFault(error instanceof Error ? error.message : 'unknown fault')
+  }
+}
+
+function createUnguarded(send: SendOutbound, tokens: TransmitterTokens): TransmitterClient {
   const call = createCall(send, tokens)
 
-  async function subject(stream: ManagedStream, endpoint: 'addSubject' | 'removeSubject', named: JsonObject) {
+  async function changeSubject(
+    stream: ManagedStream,
+    endpoint: 'addSubject' | 'removeSubject',
+    subject: JsonObject,
+  ) {
     const url = endpointOf(stream, endpoint)
-    const body = { stream_id: stream.management.streamId, subject: named }
+    const body = { stream_id: stream.management.streamId, subject }
     await call(callerOf(stream), { what: 'subject', url, method: 'POST', body, expected: [200, 204] })
   }
 
@@ -126,8 +159,8 @@ export function createTransmitterClient(send: SendOutbound, tokens: TransmitterT
       const answer = await call(callerOf(stream), { ...at, method: 'POST', body, expected: [200, 202] })
       return answer.status === 202 ? 'accepted' : readStatus(answer, stream)
     },
-    addSubject: (stream, named) => subject(stream, 'addSubject', named),
-    removeSubject: (stream, named) => subject(stream, 'removeSubject', named),
+    addSubject: (stream, subject) => changeSubject(stream, 'addSubject', subject),
+    removeSubject: (stream, subject) => changeSubject(stream, 'removeSubject', subject),
     async verify(stream, state) {
       const at = { what: 'verification', url: endpointOf(stream, 'verification') } as const
       const body = { stream_id: stream.management.streamId, state }

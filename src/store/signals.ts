@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { AuditActor } from '#admin/audit.ts'
 import type { Page } from '#admin/ports.ts'
 import type { OpenSealing } from '#admin/sealing.ts'
@@ -6,20 +7,31 @@ import type { SecurityEvent } from '#identity/set.ts'
 import type { TenantId } from '#model/ids.ts'
 import type { Dependency } from '#model/revocation.ts'
 import type { SignalEffect } from '#signals/effects.ts'
-import type { OpenPollSecret } from '#signals/poll-due.ts'
-import type { PollSource } from '#signals/poll-source.ts'
 import type { FoundStream, SignalStore } from '#signals/receive.ts'
 import type { SignalStream, StreamRecord } from '#signals/stream.ts'
 import { createWriter, type Writer } from './audit.ts'
 import { changeTenant } from './changes.ts'
 import type { Transaction } from './connections.ts'
 import type { Database } from './database.ts'
+import {
+  addChecks,
+  createCheckQueue,
+  createQuestions,
+  findManaged,
+  recordManaged,
+  standing,
+  wasAskedFor,
+} from './managed-streams.ts'
 import { addReceiver, listReceivers, removeReceiver } from './receivers.ts'
 import { insertRevocation } from './revocations.ts'
 import { instantText, limitOf } from './rows.ts'
+import { sealRecord } from './stream-secrets.ts'
 
-/** Streams for administrators; changes are recorded as done by `actor`. */
-/** @param sealing for streams with a secret; without it they can't be stored */
+/**
+ * Streams for administrators; changes are recorded as done by `actor`.
+ *
+ * @param sealing for streams with a secret; without it they can't be stored
+ */
 export function createSignalAdminStore(
   db: Database,
   actor: AuditActor,
@@ -27,11 +39,15 @@ export function createSignalAdminStore(
 ): SignalAdminStore {
   const writer = createWriter(db.owner, actor)
   return {
-    addStream: async (tenant, name, given, authorizationHash) => {
-      const record = await sealed(tenant, given, sealing)
-      return await addStream(writer, { tenant, name, record, authorizationHash })
+    addStream: async (tenant, name, given, authorizationHash, stream) => {
+      const record = await sealRecord(tenant, given, sealing)
+      return await addStream(writer, { tenant, name, record, authorizationHash, stream })
     },
-    removeStream: (tenant, name) => removeStream(writer, tenant, name),
+    removeStream: (tenant, name, reason) => removeStream(writer, { tenant, name, reason }),
+    findManaged: (tenant, name) => findManaged(db, { tenant, name }, sealing),
+    recordManaged: (tenant, name, change) => recordManaged(writer, { tenant, target: name, ...change }),
+    questions: createQuestions(db),
+    checked: createCheckQueue(db).done,
     listStreams: (tenant, page) => listStreams(db, tenant, page),
     addReceiver: (tenant, receiver) => addReceiver(writer, tenant, receiver),
     removeReceiver: (tenant, name) => removeReceiver(writer, tenant, name),
@@ -39,51 +55,34 @@ export function createSignalAdminStore(
   }
 }
 
-/** INVARIANT: both URLs and the client are part of what a secret is sealed for, so that it is shown to no third one. */
-const sealedFor = ({ url, client }: Pick<PollSource, 'url' | 'client'>): string =>
-  `signal poll ${JSON.stringify([url, client?.tokenUrl ?? null, client?.clientId ?? null])}`
-
-async function sealed(
-  tenant: TenantId,
-  record: StreamRecord,
-  sealing: OpenSealing | undefined,
-): Promise<StreamRecord> {
-  const { source } = record
-  if (source === undefined) return record
-  if (sealing === undefined) throw new Error('there is no key to seal the secret of the stream with')
-  const secret = (await sealing()).sealToken(tenant, sealedFor(source), source.secret)
-  return { ...record, source: { ...source, secret } }
-}
-
-/** Opens what `addStream` has sealed. */
-export function openPollSecret(sealing: OpenSealing): OpenPollSecret {
-  return async (tenant, source) => (await sealing()).openToken(tenant, sealedFor(source), source.secret)
-}
-
 interface NewStream {
   readonly tenant: TenantId
   readonly name: string
   readonly record: StreamRecord
   readonly authorizationHash: string
+  /** Its id; undefined: any. */
+  readonly stream?: string | undefined
 }
 
 async function addStream(
   { owner, record: recordChange }: Writer,
-  { tenant, name, record, authorizationHash }: NewStream,
+  { tenant, name, record, authorizationHash, stream = randomUUID() }: NewStream,
 ): ReturnType<SignalAdminStore['addStream']> {
   return await owner.begin(async (transaction) => {
     const known = await transaction`select from tenants where tenant = ${tenant}`
     if (known.length === 0) return 'tenant_unknown'
     const [added] = await transaction<{ stream: string }[]>`
-      insert into signal_streams (tenant, name, record, authorization_hash)
-      values (${tenant}, ${name}, ${JSON.stringify(record)}::text::json, ${authorizationHash})
+      insert into signal_streams (stream, tenant, name, record, authorization_hash)
+      values (${stream}::text::uuid, ${tenant}, ${name}, ${JSON.stringify(record)}::text::json, ${authorizationHash})
       on conflict (tenant, name) do nothing returning stream::text`
     if (added === undefined) return 'exists'
-    const { issuer, wide, source } = record
+    const { issuer, wide, source, management } = record
     if (source !== undefined)
       await transaction`insert into signal_polls (stream) values (${added.stream}::text::uuid)`
+    if (management !== undefined) await addChecks(transaction, added.stream)
     const poll = source === undefined ? {} : { poll: source.url }
-    const after = { stream: added.stream, issuer: issuer.issuer, wide, ...poll }
+    const managed = management === undefined ? {} : { stream_id: management.streamId }
+    const after = { stream: added.stream, issuer: issuer.issuer, wide, ...poll, ...managed }
     await recordChange(transaction, { tenant, target: name, before: null, after })
     return added
   })
@@ -91,14 +90,14 @@ async function addStream(
 
 async function removeStream(
   { owner, record }: Writer,
-  tenant: TenantId,
-  name: string,
+  { tenant, name, reason }: { tenant: TenantId; name: string; reason: string | undefined },
 ): Promise<'removed' | 'unknown'> {
   return await owner.begin(async (transaction) => {
     const [removed] = await transaction<{ stream: string }[]>`
       delete from signal_streams where tenant = ${tenant} and name = ${name} returning stream::text`
     if (removed === undefined) return 'unknown'
-    await record(transaction, { tenant, target: name, before: { stream: removed.stream }, after: null })
+    const after = reason === undefined ? null : { removed: true, reason }
+    await record(transaction, { tenant, target: name, before: { stream: removed.stream }, after })
     return 'removed'
   })
 }
@@ -113,8 +112,13 @@ async function listStreams(
       record->'subjectIssuers' as subject_issuers, (record->>'wide')::boolean as wide, status, verified_state,
       ${instantText(sql, 'created_at')} as created_at, ${instantText(sql, 'last_event_at')} as last_event_at,
       ${instantText(sql, 'verified_at')} as verified_at,
-      record->'source'->>'url' as poll, ${instantText(sql, 'polled_at')} as polled_at, fault as poll_fault
-    from signal_streams s left join signal_polls p on p.stream = s.stream where tenant = ${tenant} and name > ${page.after ?? ''} order by name limit ${limitOf(page)}`
+      record->'source'->>'url' as poll, ${instantText(sql, 'polled_at')} as polled_at, p.fault as poll_fault,
+      ${standing(sql)} as standing, record->'management'->>'streamId' as transmitter_stream,
+      ${instantText(sql, 'checked_at')} as checked_at, c.fault as check_fault,
+      (select ${instantText(sql, 'due_at')} from signal_verifications v where v.stream = s.stream order by due_at limit 1)
+        as verification_due_at
+    from signal_streams s left join signal_polls p on p.stream = s.stream left join signal_checks c on c.stream = s.stream
+    where tenant = ${tenant} and name > ${page.after ?? ''} order by name limit ${limitOf(page)}`
 }
 
 /** Streams for the receiver: what an event does is stored with it, in one transaction. */
@@ -137,7 +141,7 @@ async function apply(
   stream: SignalStream,
   event: SecurityEvent,
   effects: readonly SignalEffect[],
-): Promise<'applied' | 'known'> {
+): ReturnType<SignalStore['apply']> {
   const { tenant, name } = stream
   const writer = createWriter(db.owner, { actor: `signal:${name}`, role: 'signal', route: event.type })
   const outcome = await changeTenant(writer, tenant, async (transaction, version, keep) => {
@@ -148,6 +152,10 @@ async function apply(
     if (stored.count === 0) {
       keep()
       return 'known' as const
+    }
+    if (!(await wasAskedFor(transaction, stream, effects))) {
+      keep()
+      return 'state_unknown' as const
     }
     await transaction`update signal_streams set last_event_at = now() where stream = ${stream.id}::text::uuid`
     for (const effect of effects) await applyOne(transaction, writer, { stream, event, effect, version })

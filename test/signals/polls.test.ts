@@ -12,9 +12,11 @@ import type { PollSource } from '#signals/poll-source.ts'
 import { createReceiveSet } from '#signals/receive.ts'
 import { caepEvent } from '#signals/transmit.ts'
 import { createTransmitterTokens } from '#signals/transmitter-access.ts'
+import { createTransmitterClient } from '#signals/transmitter-client.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createPollQueue } from '#store/polls.ts'
-import { createSignalAdminStore, createSignalStore, openPollSecret } from '#store/signals.ts'
+import { createSignalAdminStore, createSignalStore } from '#store/signals.ts'
+import { openPollSecret } from '#store/stream-secrets.ts'
 import { wirePolls } from '#wire-polls.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
@@ -40,6 +42,7 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((each) => each.close()))
 })
 
+const CLIENT = createTransmitterClient(sendOutbound, createTransmitterTokens(sendOutbound, systemClock))
 const streams = () => createSignalAdminStore(db, ACTOR, openSealing)
 
 /** A tenant with a stream that is fetched from a transmitter, registered from a file as an administrator does. */
@@ -55,7 +58,10 @@ async function opened(more: object = {}) {
     private_network: true,
     poll: { url: transmitter.url, secret: 'poll-token', ...more },
   }
-  const added = await addStream(streams(), { tenant, name: 'idp', text: JSON.stringify(file) })
+  const added = await addStream(
+    { store: streams(), client: CLIENT },
+    { tenant, name: 'idp', text: JSON.stringify(file) },
+  )
   if (!added.ok) throw new Error(added.failure.message)
   // Nobody polls it after its test.
   running.push({ close: async () => void (await streams().removeStream(tenant, 'idp')) })
