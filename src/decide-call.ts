@@ -2,6 +2,7 @@ import { type Judged, stopped } from '#decide-judged.ts'
 import { guardDelegation } from '#delegation/guard.ts'
 import { scopesNeeded } from '#delegation/scopes-needed.ts'
 import { type DetailedCall, fitsDetails } from '#guards/authorization-details.ts'
+import { guardFreshKeys } from '#guards/fresh-keys.ts'
 import { guardApiKey, guardPossession } from '#guards/possession.ts'
 import { guardStopped } from '#guards/revoked.ts'
 import { guardScopes } from '#guards/scopes.ts'
@@ -54,6 +55,7 @@ export function judgeCall(
   const acting = delegated.value
   const beyond =
     guardPossession(acting, tenant.rules, tool, registry) ??
+    guardFreshKeys(acting, tenant.rules, tool, registry) ??
     guardApiKey(acting, tool, call.protocolEffect === 'read', registry) ??
     guardScopes(acting.token, scopesNeeded(tenant.rules, tool, registry), detailed)
   if (beyond !== undefined) return stopped(beyond, tenant, acting)

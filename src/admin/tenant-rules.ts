@@ -25,6 +25,7 @@ const breaker = z.strictObject({
 const RULES = {
   proofOfPossession: z.enum(['none', 'all', 'medium', 'high', 'critical']),
   proofNonce: z.boolean(),
+  freshKeys: z.enum(['none', 'all', 'medium', 'high', 'critical']),
   scopes: listBy(scope),
   actorRequired: z.array(name).max(100),
   chainDepthMax: z.int().min(1).max(8),

@@ -138,6 +138,7 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
       }),
     presenter: identity.presenter && presenterFacts(identity.presenter),
     transaction: identity.transaction && { id: mask.text(identity.transaction.id) },
+    stale_keys: identity.staleKeys,
   })
 }
 

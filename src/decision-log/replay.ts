@@ -115,6 +115,7 @@ function parseIdentity(facts: JsonObject, request: AuthorizationRequest): Verifi
       ...delegationFacts(delegation),
     },
     token: token && parseToken(token),
+    ...('stale_keys' in facts && { staleKeys: textsAt(facts, 'stale_keys') }),
   }
 }
 

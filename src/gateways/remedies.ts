@@ -41,6 +41,7 @@ const BY_REASON: { readonly [code in ReasonCode]?: Remedy['code'] } = {
   'policy.autonomous_not_permitted': 'with_user',
   'gateway.user_only': 'with_agent',
   'token.keys_unavailable': 'later',
+  'token.keys_stale': 'later',
   'token.introspection_unavailable': 'later',
   'pop.unavailable': 'later',
   'exchange.unavailable': 'later',

@@ -1,9 +1,8 @@
 import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
 import type { RegistrySnapshot } from '#model/registry.ts'
-import type { RiskTier, TenantRules } from '#model/tenant-rules.ts'
-
-const TIERS: readonly RiskTier[] = ['low', 'medium', 'high', 'critical', 'unclassified']
+import type { TenantRules } from '#model/tenant-rules.ts'
+import { isAtLeast, isLowRisk } from './risk.ts'
 
 /**
  * What stops a call because the tenant demands a token that is bound to a key, for all calls or for tools of some risk.
@@ -30,9 +29,7 @@ export function demandsPossession(
   tool: string | undefined,
   registry: RegistrySnapshot,
 ): boolean {
-  const demanded = rules?.proofOfPossession ?? 'none'
-  if (demanded === 'none') return false
-  return demanded === 'all' || tierOf(tool, registry) >= TIERS.indexOf(demanded)
+  return isAtLeast(tool, rules?.proofOfPossession ?? 'none', registry)
 }
 
 /**
@@ -52,14 +49,7 @@ export function guardApiKey(
   if (token?.kind !== 'api-key' || token.boundTo !== undefined) return undefined
   if (agent !== undefined && presenter?.workload === agent.id) return undefined
   const isRegistered = tool !== undefined && registry.find({ type: 'Warder::Tool', id: tool }) !== undefined
-  if (tierOf(tool, registry) === TIERS.indexOf('low') || (isRead && !isRegistered)) return undefined
+  if (isLowRisk(tool, registry) || (isRead && !isRegistered)) return undefined
   const code = 'credentials.key_alone'
   return { code, message: REASONS[code], challenge: { scheme: 'Bearer', error: 'invalid_token' } }
-}
-
-/** Position in the list of tiers. */
-function tierOf(tool: string | undefined, registry: RegistrySnapshot): number {
-  const tier = tool && registry.find({ type: 'Warder::Tool', id: tool })?.attrs['riskTier']
-  const at = TIERS.findIndex((each) => each === tier)
-  return at === -1 ? TIERS.length : at
 }

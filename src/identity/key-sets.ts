@@ -30,6 +30,8 @@ export interface KeySets {
   reload(tenant: TenantId, issuer: Issuer): Promise<CurrentKeys | undefined>
   /** Generation of the keys in memory, undefined when there are none to rely on. Starts a due refresh, waits for nothing. */
   generation(tenant: TenantId, issuer: Issuer): number | undefined
+  /** Whether the keys in memory are overdue and serve because newer ones can't be fetched (for up to 24 hours). Fetches nothing. */
+  isStale(tenant: TenantId, issuer: Issuer): boolean
   /** How the keys are doing; undefined: nobody has needed them yet. Fetches nothing. */
   health(tenant: TenantId, issuer: Issuer): KeySetHealth | undefined
   /** Stops fetches that are under way. */
@@ -94,6 +96,10 @@ export function createKeySets(parts: {
       return issuer.keys.kind === 'static'
         ? staticKeys(issuer)?.generation
         : remote(tenant, issuer, issuer.keys.url).generation()
+    },
+    isStale(tenant, issuer) {
+      if (issuer.keys.kind === 'static') return false
+      return remotes.get(slotOf(tenant, issuer, issuer.keys.url))?.health().standing === 'stale'
     },
     health(tenant, issuer) {
       return issuer.keys.kind === 'static'

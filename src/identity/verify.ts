@@ -9,6 +9,7 @@ import { asRegistered, readApiKey } from './api-key.ts'
 import { identityFromClaims } from './asserted.ts'
 import { mayAssert } from './assertion.ts'
 import { mapClaims, type TokenParties } from './claims.ts'
+import { complete } from './complete.ts'
 import type { TokenFamilies } from './families.ts'
 import type { Introspect } from './introspect.ts'
 import { createVerifyToken, type VerifyToken } from './jwt.ts'
@@ -102,7 +103,8 @@ async function identityWithoutToken(
       : identityOfWorkload(workload.value, named, tenant, canAssert)
   const onces = [workload.value?.once, signer.value?.once]
   const used = identity.ok ? await useUp(onces, parts.proofs, request) : undefined
-  return used === undefined ? within(identity, transaction.value, signer.value) : failed(used)
+  const beside = { transaction: transaction.value, signer: signer.value, tenant, keys: parts.keys }
+  return used === undefined ? complete(identity, beside) : failed(used)
 }
 
 /** An unknown tenant and one of somebody else are the same to the caller, down to the bytes (docs/architecture.md, invariant 7). */
@@ -184,7 +186,8 @@ async function identityFromToken(
   if (!transaction.ok) return transaction
   // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
   const used = await useUp([once, workload.value?.once, signer.value?.once], proofs, request)
-  return used === undefined ? within(sent, transaction.value, signer.value) : failed(used)
+  const beside = { transaction: transaction.value, signer: signer.value, tenant, keys: parts.keys }
+  return used === undefined ? complete(sent, beside) : failed(used)
 }
 
 /** What a token or an API key says, if it is good at this gateway. */
@@ -224,21 +227,6 @@ async function signerOf(
   return proofs === undefined
     ? success(undefined)
     : await verifyMessageSignature(asked, keys, proofs.publicKeys)
-}
-
-/** The same parties, in a transaction, with the key that signed the call: unless their token is bound to it, it proves nothing. */
-function within(
-  identity: Result<VerifiedIdentity, Stop>,
-  transaction: Transaction | undefined,
-  signer: Signer | undefined,
-): Result<VerifiedIdentity, Stop> {
-  if (!identity.ok) return identity
-  const { presenter = signer && { proof: 'none', thumbprint: signer.thumbprint } } = identity.value
-  return success({
-    ...identity.value,
-    ...(transaction !== undefined && { transaction }),
-    ...(presenter !== undefined && { presenter }),
-  })
 }
 
 /** Without the means to check proofs, a workload that wants to prove itself is refused. */

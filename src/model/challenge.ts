@@ -34,6 +34,7 @@ export const PROOF_ALGORITHMS: readonly string[] = ['ES256', 'ES384', 'PS256', '
 const INDETERMINATE: ReadonlySet<string> = new Set([
   'agent.metadata_unavailable',
   'token.keys_unavailable',
+  'token.keys_stale',
   'token.introspection_unavailable',
   'revoked.status_unknown',
   'pop.unavailable',

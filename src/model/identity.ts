@@ -145,6 +145,8 @@ export interface VerifiedIdentity {
   readonly transaction?: Transaction | undefined
   /** Undefined: no workload token proved who sends the call. */
   readonly workloadToken?: WorkloadToken | undefined
+  /** Issuers whose keys are overdue and could not be fetched anew: what they have revoked since is not known. Undefined: none. */
+  readonly staleKeys?: readonly string[] | undefined
   /** For the answer's headers: the nonce of the next proof. */
   readonly nonce?: string | undefined
 }

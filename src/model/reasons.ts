@@ -50,6 +50,7 @@ export const REASONS = {
   'token.signature': 'the token signature does not verify',
   'token.key_unknown': 'the issuer has no key for this token',
   'token.keys_unavailable': 'the keys of the issuer could not be fetched',
+  'token.keys_stale': 'the keys of the issuer are overdue, which is not enough for this call',
   'token.audience': 'the token was not issued for this audience',
   'token.expired': 'the token has expired',
   'token.not_yet_valid': 'the token is not valid yet',

@@ -7,6 +7,11 @@ export interface TenantRules {
   readonly proofOfPossession?: 'none' | 'all' | 'medium' | 'high' | 'critical'
   /** Whether DPoP proofs must carry a nonce of ours. Default false. */
   readonly proofNonce?: boolean
+  /**
+   * Which calls need keys of their issuers that are not overdue: none, all, or those of tools at least this risky. Default `high` for
+   * calls of tools, `none` for calls of no tool.
+   */
+  readonly freshKeys?: 'none' | 'all' | 'medium' | 'high' | 'critical'
   /** Scopes that a call needs, by tool id or action group (`readTools`, ...); all of a list. */
   readonly scopes?: { readonly [tool: string]: readonly string[] }
   /**

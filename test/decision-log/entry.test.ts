@@ -31,6 +31,7 @@ const IDENTITY: VerifiedIdentity = {
     issuedAt: NOW_SECONDS as EpochSeconds,
     scopes: ['tools.call'],
   },
+  staleKeys: [ISSUER],
 }
 
 const FULL: Partial<AuthorizationRequest> = {

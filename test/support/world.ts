@@ -8,7 +8,7 @@ import type { AppendRows } from '#decision-log/port.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
 import type { Admit } from '#delegation/admission.ts'
 import type { SignCapabilities } from '#identity/capabilities-signer.ts'
-import { createKeySets } from '#identity/key-sets.ts'
+import { createKeySets, type KeySets } from '#identity/key-sets.ts'
 import type { ProofStep } from '#identity/proof/proof-step.ts'
 import { createVerify } from '#identity/verify.ts'
 import type { EpochMilliseconds } from '#lib/clock.ts'
@@ -62,6 +62,8 @@ export interface WorldInput {
   readonly onUnverified?: (gateway: Gateway) => void
   /** Signs lists of permitted tools. */
   readonly signCapabilities?: SignCapabilities
+  /** Keys of issuers; without them every issuer needs static ones. */
+  readonly keys?: KeySets
   /** Checks proofs; without it a token that is bound to a key denies. */
   readonly proofs?: ProofStep
   /** Instead of compiling `policies`. */
@@ -118,7 +120,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
       input.faulty === true
         ? raise
         : createVerify({
-            keys: createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }),
+            keys: input.keys ?? createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }),
             ...(input.proofs !== undefined && { proofs: input.proofs }),
           }),
     judgePolicy: createJudgePolicy(input.evaluate ?? evaluate),

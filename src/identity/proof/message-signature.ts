@@ -22,6 +22,8 @@ import { targetUris } from './target-uri.ts'
 export interface Signer {
   /** RFC 7638 SHA-256, base64url. */
   readonly thumbprint: string
+  /** Under whose name it is registered. */
+  readonly issuer: string
   readonly once: Once
 }
 
@@ -81,7 +83,7 @@ export async function verifyMessageSignature(
     return base !== undefined && key.verifies(base)
   })
   return holds
-    ? success({ thumbprint: signature.keyId, once: onceOf(signature) })
+    ? success({ thumbprint: signature.keyId, issuer: key.issuer, once: onceOf(signature) })
     : refused('it does not verify')
 }
 
@@ -157,7 +159,7 @@ async function findKey(
   tenant: TenantState,
   keys: KeySets,
   publicKeys: PublicKeys,
-): Promise<{ verifies(base: string): boolean } | undefined> {
+): Promise<{ readonly issuer: string; verifies(base: string): boolean } | undefined> {
   const wanted = algorithm === undefined ? [...ALGORITHMS.values()].flat() : (ALGORITHMS.get(algorithm) ?? [])
   for (const issuer of tenant.issuers) {
     if (issuer.profile !== 'http-signature' || !issuer.audience.includes(tag)) continue
@@ -165,7 +167,8 @@ async function findKey(
     for (const alg of wanted.filter((each) => issuer.algorithms.includes(each))) {
       const found = await current?.set.find(keyId, alg)
       const key: PublicKey | undefined = found && publicKeys.find({ ...jwkOf(KeyObject.from(found)) })
-      if (key?.thumbprint === keyId) return { verifies: (base) => key.verifies(alg, base, signature) }
+      if (key?.thumbprint === keyId)
+        return { issuer: issuer.issuer, verifies: (base) => key.verifies(alg, base, signature) }
     }
   }
   return undefined

@@ -31,6 +31,7 @@ const PDP_ATTRIBUTES = new Set([
   'sensitivity',
   'tenant',
   'token',
+  'staleKeys',
   'session',
   'gateway',
   'claimed',
@@ -61,6 +62,11 @@ export function callContext(input: PolicyInput, facts: CallFacts, withClaims: bo
   )
   context.set('tenant', tenantFacts(input, facts))
   if (identity.token !== undefined) context.set('token', tokenFacts(identity.token, toSeconds(request.now)))
+  if (identity.staleKeys !== undefined)
+    context.set(
+      'staleKeys',
+      fields({ issuers: { kind: 'set', elements: identity.staleKeys }, provenance: 'signal' }),
+    )
   if (request.session !== undefined) context.set('session', fields({ id: request.session.id }))
   context.set('gateway', fields({ name: gateway.name }))
   if (withClaims) context.set('claimed', { kind: 'record', fields: claims(input) })
