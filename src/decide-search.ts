@@ -49,7 +49,7 @@ export const JUDGED_MAX = 1_000
 export const LOOKED_AT_MAX = 50_000
 /** How many are decided, or looked at, in one turn of the event loop. */
 const JUDGED_PER_TURN = 8
-const LOOKED_AT_PER_TURN = 1_000
+const LOOKED_AT_PER_TURN = 500
 
 /**
  * One page of what would be allowed in the open place of a question.
@@ -96,6 +96,10 @@ async function lookFor(
   const sieve = new Sieve(search, registry)
   let [judged, lookedAt, last] = [0, 0, after]
   for (const sought of soughtAfter(request, { registry, release }, after)) {
+    if (sought === undefined) {
+      await nextTurn()
+      continue
+    }
     if (results.length >= limit || judged >= JUDGED_MAX || lookedAt >= LOOKED_AT_MAX)
       return { results, judged, next: { after: last, limit } }
     lookedAt += 1

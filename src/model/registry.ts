@@ -16,6 +16,11 @@ export interface RegistrySnapshot {
   ancestors(uid: EntityUid): readonly EntityUid[]
   /** Action entities (tools and groups) are registered too; the same lookups serve them. */
   ofType(type: string): readonly StoredEntity[]
+  /**
+   * Entities of a type whose id is not before `from`, in the order of their ids (by UTF-16 code units). Now and then undefined comes in
+   * between: a place where whoever reads many can let others have their turn.
+   */
+  inOrder(type: string, from: string): Iterable<StoredEntity | undefined>
   /** The registered tool id whose route pattern matches, with its path parameters; undefined when none or several match. */
   matchRoute(
     method: string,

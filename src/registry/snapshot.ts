@@ -87,6 +87,10 @@ class Snapshot implements RegistrySnapshot {
     return this.types.get(type)?.sorted() ?? []
   }
 
+  inOrder(type: string, from: string): Iterable<StoredEntity | undefined> {
+    return this.types.get(type)?.entities.inOrder(from) ?? []
+  }
+
   matchRoute(method: string, path: string): ReturnType<RegistrySnapshot['matchRoute']> {
     this.#routes ??= routeTable(ROUTE_TYPES.flatMap((type) => this.ofType(type)))
     return matchRoute(this.#routes, method, path)

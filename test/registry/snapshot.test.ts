@@ -94,12 +94,37 @@ test('any sequence of changes gives the same registry as one built from scratch'
       }
       const rebuilt = registryOf(...expected.values())
       expect(registry.size).toBe(expected.size)
-      for (const type of ['A', 'B', 'C']) expect(registry.ofType(type)).toEqual(rebuilt.ofType(type))
+      for (const type of ['A', 'B', 'C']) {
+        expect(registry.ofType(type)).toEqual(rebuilt.ofType(type))
+        expect(inOrder(registry, type, '')).toEqual(rebuilt.ofType(type))
+      }
       for (const each of expected.values()) {
         expect(registry.find(each.uid)).toEqual(each)
         expect(registry.ancestors(each.uid)).toEqual(rebuilt.ancestors(each.uid))
       }
     }),
+  )
+})
+
+function inOrder(registry: RegistrySnapshot, type: string, from: string): readonly StoredEntity[] {
+  return [...registry.inOrder(type, from)].filter((each) => each !== undefined)
+}
+
+test('entities come in the order of their ids from anywhere on, also of large types and after changes, with places to pause', () => {
+  const ids = fc.uniqueArray(fc.string({ unit: 'binary', maxLength: 4 }), { minLength: 600, maxLength: 900 })
+  fc.assert(
+    fc.property(ids, fc.nat(), (all, at) => {
+      const [first = '', ...rest] = all
+      const before = registryOf(...rest.map((id) => entity(id, [], 'A')))
+      const after = applyEntities(before, [entity(first, [], 'A')], [uid(rest[0] ?? '', 'A')])
+      const sorted = [first, ...rest.slice(1)].sort((a, b) => (a < b ? -1 : 1))
+      const from = all[at % all.length] ?? ''
+      const found = inOrder(after, 'A', from).map((each) => each.uid.id)
+      expect(found).toEqual(sorted.filter((id) => id >= from))
+      expect([...after.inOrder('A', '')].filter((each) => each === undefined).length).toBeGreaterThan(10)
+      expect(inOrder(before, 'A', '')).toEqual(before.ofType('A'))
+    }),
+    { numRuns: 30 },
   )
 })
 

@@ -67,7 +67,10 @@ export async function findAll(
 export async function isAllowed(pdp: Pdp, open: Open, body: JsonObject, id: string): Promise<boolean> {
   const part = body[open]
   const filled = open === 'action' ? { name: id } : { ...(part as JsonObject), id }
-  const { status, decision } = await exchange(pdp, authzen, '/access/v1/evaluation', { ...body, [open]: filled })
+  const { status, decision } = await exchange(pdp, authzen, '/access/v1/evaluation', {
+    ...body,
+    [open]: filled,
+  })
   return status === 200 && decision?.effect === 'allow'
 }
 

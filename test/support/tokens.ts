@@ -68,6 +68,7 @@ export function registryOf(entities: readonly StoredEntity[] = []): RegistrySnap
     find: (uid) => entities.find((each) => each.uid.type === uid.type && each.uid.id === uid.id),
     ancestors: () => [],
     ofType: (type) => entities.filter((each) => each.uid.type === type),
+    inOrder: () => [],
     matchRoute: () => undefined,
     matchServer: () => undefined,
   }

@@ -22,14 +22,14 @@ const CALL = 'tools/call'
 /**
  * Everything that a search can look at, in the order of ids (by UTF-16 code units), from behind `after`. Undefined: from the start.
  *
- * Registered entities of the type, members of an enumerated type, and actions of the schema or the registry: what is nowhere written
+ * Undefined comes in between where others can have their turn. Registered entities of the type, members of an enumerated type, and actions of the schema or the registry: what is nowhere written
  * down can be asked about but not found.
  */
 export function soughtAfter(
   request: Pick<AuthorizationRequest, 'tool'> & { readonly search: Search },
   { registry, release }: { readonly registry: RegistrySnapshot; readonly release: Release },
   after: string | undefined,
-): Iterable<Sought> {
+): Iterable<Sought | undefined> {
   const { open, type, party } = request.search
   if (release.vocabulary === 'own')
     return open === 'action'
@@ -53,7 +53,7 @@ function ofType(
   { schema }: Release,
   type: string,
   after: string | undefined,
-): Iterable<Sought> {
+): Iterable<Sought | undefined> {
   if (isActionType(type)) return []
   const choices = Object.hasOwn(schema?.entityTypes ?? {}, type)
     ? schema?.entityTypes[type]?.choices
@@ -62,7 +62,11 @@ function ofType(
 }
 
 /** Things of a kind that the schema does not declare: `kind:id` among the resources. */
-function prefixed(registry: RegistrySnapshot, prefix: string, after: string | undefined): Iterable<Sought> {
+function prefixed(
+  registry: RegistrySnapshot,
+  prefix: string,
+  after: string | undefined,
+): Iterable<Sought | undefined> {
   return registered(registry, RESOURCE, prefix, after)
 }
 
@@ -71,29 +75,15 @@ function* registered(
   type: string,
   prefix: string,
   after: string | undefined,
-): Iterable<Sought> {
-  const entities = registry.ofType(type)
-  const idAt = (at: number): string | undefined => entities[at]?.uid.id
-  let at = firstBehind(entities.length, (index) => {
-    const id = idAt(index) ?? ''
-    return after === undefined ? id >= prefix : id > prefix + after
-  })
-  for (; at < entities.length; at += 1) {
-    const entity = entities[at]
-    if (entity === undefined || !entity.uid.id.startsWith(prefix)) return
-    yield { id: entity.uid.id.slice(prefix.length), uid: entity.uid }
+): Iterable<Sought | undefined> {
+  // No text stands between one and the same with the smallest character behind it.
+  const from = after === undefined ? prefix : `${prefix}${after}\u0000`
+  for (const entity of registry.inOrder(type, from)) {
+    if (entity === undefined) yield undefined
+    else if (entity.uid.id.startsWith(prefix))
+      yield { id: entity.uid.id.slice(prefix.length), uid: entity.uid }
+    else return
   }
-}
-
-/** First index for which `isBehind` holds, by halves. */
-function firstBehind(length: number, isBehind: (index: number) => boolean): number {
-  let [low, high] = [0, length]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (isBehind(middle)) high = middle
-    else low = middle + 1
-  }
-  return low
 }
 
 function named(ids: Iterable<string>, type: string, after: string | undefined): Iterable<Sought> {
