@@ -11,7 +11,7 @@ import {
   stringLiteral,
   uidText,
 } from './node.ts'
-import { BAD_EXTENSION_TEXTS, EXTENSION_TEXTS, LONG_LITERALS, PATTERNS, STRINGS } from './pools.ts'
+import { BAD_EXTENSION_TEXTS, EXTENSION_TEXTS, LONG_LITERALS, PATTERNS, STRINGS, setSize } from './pools.ts'
 
 /** What an expression is written for. A request of other types makes it error, which is wanted too. */
 export interface Env {
@@ -117,9 +117,7 @@ function named(uid: EntityUid): Node {
 
 function setOf(env: Env, element: GenType, depth: number): Node {
   const { random } = env
-  const args = Array.from({ length: random.pick([0, 1, 1, 2, 2, 3]) }, () =>
-    expression(env, element, depth - 1),
-  )
+  const args = Array.from({ length: setSize(random) }, () => expression(env, element, depth - 1))
   const again = args[0]
   return { op: 'set', args: again !== undefined && random.chance(0.2) ? [...args, again] : args, text: '' }
 }

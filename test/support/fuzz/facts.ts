@@ -2,7 +2,7 @@ import { type EntityUid, type UidKey, uidKey, type Value, type ValueRecord } fro
 import type { EntityFacts } from '#policy/port.ts'
 import type { Random } from '../generate/random.ts'
 import type { GenAttrs, GenSchema, GenType } from '../generate/schema.ts'
-import { EXTENSION_TEXTS, LONG_VALUES, STRINGS } from './pools.ts'
+import { EXTENSION_TEXTS, LONG_VALUES, STRINGS, setSize } from './pools.ts'
 
 /** An entity of a case with its direct parents, as an administrator would register it. */
 export interface CaseEntity {
@@ -86,7 +86,7 @@ function looseValue(random: Random, type: GenType, uids: readonly EntityUid[], l
   if (loose && random.chance(0.08)) return value(random, ANY(random), uids)
   if (loose && type.kind === 'set') {
     // Without a schema a set may hold anything.
-    const elements = Array.from({ length: random.int(4) }, () =>
+    const elements = Array.from({ length: setSize(random) }, () =>
       looseValue(random, type.element, uids, loose),
     )
     return { kind: 'set', elements }
@@ -109,7 +109,7 @@ function value(random: Random, type: GenType, uids: readonly EntityUid[]): Value
       return { kind: 'entity', uid: random.pick(fitting) }
     }
     case 'set': {
-      const elements = Array.from({ length: random.int(4) }, () => value(random, type.element, uids))
+      const elements = Array.from({ length: setSize(random) }, () => value(random, type.element, uids))
       return { kind: 'set', elements }
     }
     case 'record':

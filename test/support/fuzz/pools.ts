@@ -1,4 +1,5 @@
 import type { ExtensionFunction } from '#model/value.ts'
+import type { Random } from '../generate/random.ts'
 
 /** Texts that values and policies share, so that comparisons are sometimes true; odd ones among them. */
 export const STRINGS: readonly string[] = [
@@ -19,6 +20,8 @@ export const STRINGS: readonly string[] = [
   '1.5',
   '10.0.0.1',
   'T0',
+  // Longer than the pieces of patterns that are found without a table.
+  'ababababababababababc',
   'constructor',
   '__proto__',
 ]
@@ -39,7 +42,9 @@ export const LONG_LITERALS: readonly string[] = [
   '9007199254740993',
   '-9007199254740991',
   '-9007199254740993',
+  '3037000499',
   '3037000500',
+  '4611686018427387904',
   '9223372036854775807',
   '9223372036854775806',
   '-9223372036854775807',
@@ -61,9 +66,11 @@ export const EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly str
     '127.0.0.1',
     '127.0.0.1/8',
     '126.255.255.255/7',
+    '127.0.0.1/7',
     '224.0.0.1',
     '239.255.255.255/4',
     '224.0.0.0/3',
+    '239.255.255.255/3',
     '0.0.0.0/0',
     '255.255.255.255',
     '::',
@@ -72,6 +79,7 @@ export const EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly str
     '0:0:0:0:0:0:0:1',
     'ff00::/8',
     'ff02::1',
+    'ff02::1/7',
     'fe80::1/64',
     '2001:db8::ff:1',
     'ABCD::1/16',
@@ -89,6 +97,7 @@ export const EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly str
     '-0.0001',
     '-0.5',
     '00001.5',
+    '0000000000000000000001.5',
     '922337203685477.5807',
     '-922337203685477.5808',
     '922337203685477.5806',
@@ -101,6 +110,8 @@ export const EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly str
     '2025-12-31T23:59:59.999Z',
     '2024-02-29T12:30:00.500+0100',
     '2024-02-29T23:59:59-2359',
+    '2024-12-31T23:59:59+0030',
+    '2000-02-29',
     '1970-01-01',
     '1969-12-31T23:59:59Z',
     '1969-12-31T23:59:59.999Z',
@@ -113,6 +124,7 @@ export const EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly str
     '0ms',
     '1ms',
     '-1ms',
+    '00000000000000000000001ms',
     '1h',
     '60m',
     '3600s',
@@ -159,6 +171,7 @@ export const BAD_EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly
     '1.',
     '.5',
     '1.23456',
+    '1.00000',
     '922337203685477.5808',
     '-922337203685477.5809',
     '9999999999999999999999.0',
@@ -173,6 +186,9 @@ export const BAD_EXTENSION_TEXTS: { readonly [fn in ExtensionFunction]: readonly
     '',
     'x',
     '2026-02-29',
+    '1900-02-29',
+    '2024-02-30',
+    '2026-04-31',
     '2026-13-01',
     '2026-00-10',
     '2026-01-32',
@@ -236,5 +252,14 @@ export const PATTERNS: readonly string[] = [
   '"\\x61"',
   '"*\\0"',
   '"*a*a*"',
+  '"a*a"',
+  '"xy*yz"',
+  '"*xyz*z"',
+  '"*abababababababababc*"',
   '"10.*.*.1"',
 ]
+
+/** Number of elements of a set: mostly few, now and then so many that they are looked up by key. */
+export function setSize(random: Random): number {
+  return random.chance(0.04) ? 10 : random.pick([0, 1, 1, 2, 2, 3])
+}
