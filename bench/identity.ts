@@ -94,6 +94,7 @@ function tenantFor(keys: readonly Key[]): TenantState {
     find: () => undefined,
     ancestors: () => [],
     ofType: () => [],
+    inOrder: () => [],
     matchRoute: () => undefined,
     matchServer: () => undefined,
   }
