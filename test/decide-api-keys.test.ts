@@ -76,6 +76,23 @@ test('a call above low risk needs more than an API key, and says so before polic
   })
 })
 
+test.each<[string, Partial<ApiKey>, string]>([
+  ['without scopes', {}, 'scope.insufficient'],
+  ['with another scope', { scopes: ['repos.write'] }, 'scope.insufficient'],
+  ['with one of two', { scopes: ['repos.read'] }, 'scope.insufficient'],
+  ['with both', { scopes: ['repos.read', 'repos.list'] }, 'allow'],
+  [
+    'with both, for another gateway',
+    { scopes: ['repos.read', 'repos.list'], gateways: ['edge'] },
+    'credentials.key_unknown',
+  ],
+])('the scopes that a tool demands are demanded of an API key: %s gives %s', async (_, limits, expected) => {
+  const apiKeys = new Map([[hash, { ...apiKey, ...limits }]])
+  const demanding = await worldWith({ apiKeys, rules: { scopes: { [LOW]: ['repos.read', 'repos.list'] } } })
+  const decision = await ask(demanding, LOW)
+  expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
+})
+
 test('a key that is not registered is flagged in its row too, and is nowhere', async () => {
   const unknown = newApiKey().key
   const decision = await ask(world, LOW, unknown)

@@ -20,6 +20,9 @@ export interface ApiKeyListing {
   readonly hint: string
   /** Thumbprints (base64url) of the key and the certificate that it is bound to; null: none. */
   readonly bound_to: { readonly jkt?: string; readonly x5t?: string } | null
+  readonly scopes: readonly string[]
+  /** Names of the gateways that it may come through; null: any that accept API keys. */
+  readonly gateways: readonly string[] | null
   readonly created_at: string
   readonly created_by: string
   readonly expires_at: string
@@ -28,12 +31,15 @@ export interface ApiKeyListing {
 
 /** API keys of agents. Each change, its notification and its audit row are one transaction; no row is ever deleted. */
 export interface ApiKeyStore {
-  /** `agent_unknown`: the tenant has no agent of this id, or it was retired. `exists`: the name is or was in use. */
+  /**
+   * `agent_unknown`: the tenant has no agent of this id, or it was retired. `gateway_unknown`: one of the gateways is not registered.
+   * `exists`: the name is or was in use.
+   */
   addApiKey(
     tenant: TenantId,
-    key: NewApiKey & Pick<ApiKey, 'agent' | 'boundTo'> & { readonly name: string },
-  ): Promise<ApiKeyListing | 'tenant_unknown' | 'agent_unknown' | 'exists'>
-  /** A further secret of the same name, agent and binding; the ones before end at `until` at the latest. */
+    key: NewApiKey & Pick<ApiKey, 'agent' | 'boundTo' | 'scopes' | 'gateways'> & { readonly name: string },
+  ): Promise<ApiKeyListing | 'tenant_unknown' | 'agent_unknown' | 'gateway_unknown' | 'exists'>
+  /** A further secret of the same name, agent, binding, scopes and gateways; the ones before end at `until` at the latest. */
   rotateApiKey(
     tenant: TenantId,
     name: string,

@@ -1,7 +1,7 @@
 import type { EpochMilliseconds } from '#lib/clock.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { ApiKey } from '#model/api-key.ts'
-import { parseTenantId } from '#model/ids.ts'
+import { parseTenantId, type TenantId } from '#model/ids.ts'
 import type { ApiKeyListing, ApiKeyStore } from './api-key-ports.ts'
 import { type AdminFailure, invalid, refused, tenantUnknown } from './failure.ts'
 import { reasonOf } from './grants.ts'
@@ -17,6 +17,10 @@ export interface ApiKeyRequest {
   /** SHA-256 thumbprint of a certificate (hex or base64url), and of a public key (RFC 7638), that must be proven beside it. */
   readonly certificate?: string | undefined
   readonly key?: string | undefined
+  /** What it counts as having where a tool demands scopes. Default none. */
+  readonly scopes?: readonly string[] | undefined
+  /** Names of the gateways that it may come through, 1 to 100. Default: any that accept API keys. */
+  readonly gateways?: readonly string[] | undefined
 }
 
 /** A new secret, which is shown this once, and what is kept of it. */
@@ -24,6 +28,9 @@ export type AddedApiKey = ApiKeyListing & { readonly key: string }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/
+/** RFC 6749 section 3.3. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,256}$/
+const LIMITS_MAX = 100
 const EXPIRES_SECONDS = { min: 60, default: 90 * 86_400, max: 366 * 86_400 }
 /** Longest time that a replaced secret may stay valid. */
 const KEEP_SECONDS_MAX = 30 * 86_400
@@ -47,23 +54,62 @@ export async function addApiKey(
     )
   const boundTo = bindingOf(request)
   if (!boundTo.ok) return boundTo
+  const limits = limitsOf(request)
+  if (!limits.ok) return limits
   const secret = newSecret(request.expiresInSeconds, now)
   if (!secret.ok) return secret
   const { key, ...kept } = secret.value
-  const added = await store.addApiKey(tenant, { name, agent, boundTo: boundTo.value, ...kept })
-  if (added === 'tenant_unknown') return failed(tenantUnknown(tenant))
-  if (added === 'agent_unknown') {
+  const added = await store.addApiKey(tenant, {
+    name,
+    agent,
+    boundTo: boundTo.value,
+    ...limits.value,
+    ...kept,
+  })
+  return typeof added === 'string' ? failed(whyNot(added, name, agent, tenant)) : success({ ...added, key })
+}
+
+function whyNot(
+  outcome: 'tenant_unknown' | 'agent_unknown' | 'gateway_unknown' | 'exists',
+  name: string,
+  agent: string,
+  tenant: TenantId,
+): AdminFailure {
+  if (outcome === 'tenant_unknown') return tenantUnknown(tenant)
+  if (outcome === 'agent_unknown') {
     const message = `the tenant \`${tenant}\` has no agent \`${agent.slice(0, 200)}\` that could have a key`
+    return refused('agent.unknown', message, `list them with \`warder agent list --tenant ${tenant}\``)
+  }
+  if (outcome === 'gateway_unknown') {
+    const message = `the tenant \`${tenant}\` has not registered each of these gateways`
+    return refused('gateway.unknown', message, `list them with \`warder gateway list --tenant ${tenant}\``)
+  }
+  const message = `there is already an API key \`${name}\`, or there was one`
+  const help = `make a new secret with \`warder apikey rotate ${name} --tenant ${tenant}\`, or choose another name`
+  return refused('api_key.exists', message, help)
+}
+
+/** INVARIANT: a list of gateways that is empty is a mistake, and never stands for all of them. */
+function limitsOf({
+  scopes = [],
+  gateways,
+}: ApiKeyRequest): Result<Pick<ApiKey, 'scopes' | 'gateways'>, AdminFailure> {
+  if (scopes.length > LIMITS_MAX || !scopes.every((scope) => SCOPE.test(scope)))
     return failed(
-      refused('agent.unknown', message, `list them with \`warder agent list --tenant ${tenant}\``),
+      invalid(
+        'api_key.invalid',
+        'a scope is 1 to 256 printable characters without spaces, quotes and backslashes',
+        `give at most ${LIMITS_MAX} of them`,
+      ),
     )
-  }
-  if (added === 'exists') {
-    const message = `there is already an API key \`${name}\`, or there was one`
-    const help = `make a new secret with \`warder apikey rotate ${name} --tenant ${tenant}\`, or choose another name`
-    return failed(refused('api_key.exists', message, help))
-  }
-  return success({ ...added, key })
+  if (gateways !== undefined && (gateways.length === 0 || gateways.length > LIMITS_MAX))
+    return failed(
+      invalid('api_key.invalid', `an API key is for 1 to ${LIMITS_MAX} gateways, or for all that accept it`),
+    )
+  return success({
+    scopes: [...new Set(scopes)],
+    ...(gateways !== undefined && { gateways: [...new Set(gateways)] }),
+  })
 }
 
 /** A new secret of a key; the older ones stay valid for `keepSeconds` (0 to 30 days). */

@@ -5,7 +5,7 @@ import { systemClock } from '#lib/clock.ts'
 import { type CliContext, optionalTenant, tenantColumn, tenantPages } from './context.ts'
 import { fromAdmin } from './failure.ts'
 import { utcTime } from './table.ts'
-import { seconds } from './values.ts'
+import { repeated, seconds } from './values.ts'
 
 interface AddFlags {
   readonly tenant: string
@@ -13,6 +13,8 @@ interface AddFlags {
   readonly expires?: number
   readonly certificate?: string
   readonly key?: string
+  readonly scope?: readonly string[]
+  readonly gateway?: readonly string[]
 }
 
 interface RotateFlags {
@@ -79,11 +81,13 @@ function addAdd(apiKey: Command, context: CliContext): void {
     .option('--expires <duration>', EXPIRES, seconds)
     .option('--certificate <sha256>', 'certificate that the agent has to prove beside it')
     .option('--key <thumbprint>', 'public key (RFC 7638) that the agent has to prove beside it, by DPoP')
+    .option('--scope <scope>', 'scope that it has, where a tool demands any; may be repeated', repeated)
+    .option('--gateway <name>', 'gateway that it may come through; may be repeated (default: any)', repeated)
     .description('make an API key for an agent and print it, this once')
-    .action(async (name: string, { expires, ...flags }: AddFlags, command: Command) => {
+    .action(async (name: string, { expires, scope, gateway, ...flags }: AddFlags, command: Command) => {
       const output = context.output(command)
       await context.database(output, async ({ store }) => {
-        const request = { ...flags, name, expiresInSeconds: expires }
+        const request = { ...flags, name, scopes: scope, gateways: gateway, expiresInSeconds: expires }
         const added = await addApiKey(store, request, systemClock())
         if (!added.ok) throw fromAdmin(added.failure)
         output.object(added.value, [added.value.key])
@@ -126,6 +130,8 @@ function addList(apiKey: Command, context: CliContext): void {
               { heading: 'begins', cell: (row) => row.hint },
               { heading: 'id', cell: (row) => row.id },
               { heading: 'bound', cell: ({ bound_to: bound }) => Object.keys(bound ?? {}).join('+') || 'no' },
+              { heading: 'scopes', cell: ({ scopes }) => scopes.join(' ') || 'none' },
+              { heading: 'gateways', cell: ({ gateways }) => gateways?.join(' ') ?? 'any' },
               { heading: 'expires', cell: (row) => utcTime(row.expires_at) },
               { heading: 'revoked', cell: (row) => utcTime(row.revoked_at) },
             ],

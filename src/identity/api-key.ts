@@ -29,7 +29,7 @@ const REGISTRY: Issuer = {
  */
 export function readApiKey(
   value: string,
-  { settings }: Gateway,
+  { name, settings }: Gateway,
   tenant: TenantState,
   now: EpochMilliseconds,
 ): Result<TokenClaims, Stop> {
@@ -37,10 +37,12 @@ export function readApiKey(
     return failed(stop('credentials.unsupported', 'this gateway is not registered to pass API keys on'))
   const key = tenant.apiKeys?.get(hash('sha256', value, 'hex'))
   if (key === undefined || key.expiresAt <= toSeconds(now)) return failed(stop('credentials.key_unknown'))
-  const { id, agent, createdAt, expiresAt, boundTo } = key
+  const { id, agent, createdAt, expiresAt, boundTo, scopes = [], gateways } = key
+  if (gateways !== undefined && !gateways.includes(name))
+    return failed(stop('credentials.key_unknown', 'the key is for other gateways'))
   return success({
     issuer: REGISTRY,
-    payload: { sub: agent, jti: id },
+    payload: { sub: agent, jti: id, scope: scopes.join(' ') },
     expiresAt,
     issuedAt: createdAt,
     usableFrom: 0 as EpochSeconds,

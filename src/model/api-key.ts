@@ -19,6 +19,10 @@ export interface ApiKey {
   readonly expiresAt: EpochSeconds
   /** What has to be proven beside it. Undefined: whoever holds it can present it. */
   readonly boundTo?: VerifiedToken['boundTo']
+  /** What it counts as having where a tool demands scopes. Undefined: none. */
+  readonly scopes?: readonly string[]
+  /** Names of the gateways that it may come through. Undefined: any that accept API keys. */
+  readonly gateways?: readonly string[]
 }
 
 /** Whether a credential is an API key, whatever scheme it came under. */

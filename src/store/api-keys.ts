@@ -13,7 +13,7 @@ import { instantText, limitOf } from './rows.ts'
 export async function addApiKey(
   writer: Writer,
   tenant: TenantId,
-  { name, agent, boundTo, ...secret }: Parameters<ApiKeyStore['addApiKey']>[1],
+  { name, agent, boundTo, scopes = [], gateways, ...secret }: Parameters<ApiKeyStore['addApiKey']>[1],
 ): ReturnType<ApiKeyStore['addApiKey']> {
   return await changeTenant(writer, tenant, async (transaction, _version, keep) => {
     const [known] = await transaction<{ status: string | null }[]>`
@@ -25,7 +25,12 @@ export async function addApiKey(
       keep()
       return taken === undefined ? ('agent_unknown' as const) : ('exists' as const)
     }
-    return await insert(transaction, writer, tenant, { name, agent, bound: boundTo ?? null, ...secret })
+    if (!(await areRegistered(transaction, tenant, gateways ?? []))) {
+      keep()
+      return 'gateway_unknown' as const
+    }
+    const limits = { bound: boundTo ?? null, scopes, gateways: gateways ?? null }
+    return await insert(transaction, writer, tenant, { name, agent, ...limits, ...secret })
   })
 }
 
@@ -47,8 +52,8 @@ export async function rotateApiKey(
     await transaction`
       update api_keys set expires_at = least(expires_at, ${instant(until)}::text::timestamptz)
       where tenant = ${tenant} and name = ${name} and revoked_at is null`
-    const { agent, bound_to: bound } = newest
-    return await insert(transaction, writer, tenant, { name, agent, bound, ...secret })
+    const { agent, bound_to: bound, scopes, gateways } = newest
+    return await insert(transaction, writer, tenant, { name, agent, bound, scopes, gateways, ...secret })
   })
   return outcome === 'tenant_unknown' ? 'unknown' : outcome
 }
@@ -104,11 +109,23 @@ export async function listApiKeys(
     order by name, id::text collate "C" limit ${limitOf(page)}`
 }
 
+async function areRegistered(
+  transaction: Transaction,
+  tenant: TenantId,
+  gateways: readonly string[],
+): Promise<boolean> {
+  const known = await transaction<{ name: string }[]>`
+    select name from gateways where tenant = ${tenant} and revoked_at is null`
+  return gateways.every((name) => known.some((each) => each.name === name))
+}
+
 interface KeyRow {
   readonly id: string
   readonly agent: string
   readonly hash: string
   readonly bound_to: ApiKey['boundTo'] | null
+  readonly scopes: readonly string[]
+  readonly gateways: readonly string[] | null
   readonly created_at: string
   readonly expires_at: string
 }
@@ -116,16 +133,17 @@ interface KeyRow {
 /** Keys that can still be good, by SHA-256, for the state of `tenant`. */
 export async function loadApiKeys(sql: Transaction, tenant: TenantId): Promise<ReadonlyMap<string, ApiKey>> {
   const rows = await sql<KeyRow[]>`
-    select id, agent, hash, bound_to, floor(extract(epoch from created_at))::text as created_at,
+    select id, agent, hash, bound_to, scopes, gateways, floor(extract(epoch from created_at))::text as created_at,
       floor(extract(epoch from expires_at))::text as expires_at
     from api_keys where tenant = ${tenant} and revoked_at is null and expires_at > now()`
   return new Map(
-    rows.map(({ hash, id, agent, bound_to: boundTo, created_at: created, expires_at: expires }) => {
+    rows.map(({ hash, id, agent, scopes, gateways, bound_to: boundTo, ...row }) => {
       const dates = {
-        createdAt: Number(created) as EpochSeconds,
-        expiresAt: Number(expires) as EpochSeconds,
+        createdAt: Number(row.created_at) as EpochSeconds,
+        expiresAt: Number(row.expires_at) as EpochSeconds,
       }
-      return [hash, { id, agent, ...dates, ...(boundTo !== null && { boundTo }) }]
+      const limits = { scopes, ...(gateways !== null && { gateways }) }
+      return [hash, { id, agent, ...dates, ...limits, ...(boundTo !== null && { boundTo }) }]
     }),
   )
 }
@@ -134,18 +152,20 @@ async function insert(
   transaction: Transaction,
   writer: Writer,
   tenant: TenantId,
-  key: Pick<ApiKeyListing, 'name' | 'agent'> & {
+  key: Pick<ApiKeyListing, 'name' | 'agent' | 'scopes' | 'gateways'> & {
     readonly hash: string
     readonly hint: string
     readonly bound: ApiKeyListing['bound_to']
     readonly expiresAt: EpochMilliseconds
   },
 ): Promise<ApiKeyListing> {
-  const { name, agent, hash, hint, bound, expiresAt } = key
+  const { name, agent, hash, hint, bound, scopes, gateways, expiresAt } = key
+  const json = (value: object | null) => (value === null ? null : JSON.stringify(value))
   const [added] = await transaction<ApiKeyListing[]>`
-    insert into api_keys (tenant, name, agent, hash, hint, bound_to, created_by, expires_at)
+    insert into api_keys (tenant, name, agent, hash, hint, bound_to, scopes, gateways, created_by, expires_at)
     values (${tenant}, ${name}, ${agent}, ${hash}, ${hint},
-      ${bound === null ? null : JSON.stringify(bound)}::text::json, ${writer.actor}, ${instant(expiresAt)}::text::timestamptz)
+      ${json(bound)}::text::json, ${json(scopes)}::text::json, ${json(gateways)}::text::json,
+      ${writer.actor}, ${instant(expiresAt)}::text::timestamptz)
     returning ${columns(transaction)}`
   if (added === undefined) throw new Error('the database stored no API key')
   await writer.record(transaction, { tenant, target: `api key ${name}`, before: null, after: { ...added } })
@@ -153,7 +173,7 @@ async function insert(
 }
 
 function columns(sql: Sql | Transaction) {
-  return sql`id, tenant, name, agent, hint, bound_to, ${instantText(sql, 'created_at')} as created_at, created_by,
+  return sql`id, tenant, name, agent, hint, bound_to, scopes, gateways, ${instantText(sql, 'created_at')} as created_at, created_by,
     ${instantText(sql, 'expires_at')} as expires_at, ${instantText(sql, 'revoked_at')} as revoked_at`
 }
 

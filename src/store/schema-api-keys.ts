@@ -16,6 +16,9 @@ export const apiKeys = warder.table(
     hint: text('hint').notNull(),
     /** Thumbprints of what has to be proven beside it; null: nothing. */
     boundTo: json('bound_to'),
+    scopes: json('scopes').notNull().default([]),
+    /** Names of the gateways that it may come through; null: any that accept API keys. */
+    gateways: json('gateways'),
     createdAt: instant('created_at').notNull().defaultNow(),
     createdBy: identifier('created_by').notNull(),
     expiresAt: instant('expires_at').notNull(),

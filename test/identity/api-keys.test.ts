@@ -95,6 +95,8 @@ test.each<[string, Parameters<typeof ask>[0], NonNullable<Parameters<typeof ask>
     { key: { expiresAt: NOW_SECONDS as EpochSeconds } },
     'credentials.key_unknown',
   ],
+  ['that is for other gateways', keyed(key), { key: { gateways: ['elsewhere'] } }, 'credentials.key_unknown'],
+  ['that is for no gateway', keyed(key), { key: { gateways: [] } }, 'credentials.key_unknown'],
   ['for a user whom the gateway names', { ...keyed(key), user: named('alice') }, {}, 'identity.mismatch'],
   ['for another agent', { ...keyed(key), agent: named('other') }, {}, 'identity.mismatch'],
   ['in another tenant', { ...keyed(key), tenant: 'globex' }, {}, 'tenant.unknown'],
@@ -106,6 +108,14 @@ test.each<[string, Parameters<typeof ask>[0], NonNullable<Parameters<typeof ask>
   ],
 ])('an API key %s denies', async (_, asked, options, code) => {
   expect(await ask(asked, options)).toMatchObject(stopped(code))
+})
+
+test('an API key that is for this gateway, by its name, has the scopes that it was made with and no more', async () => {
+  const limits = { gateways: ['elsewhere', gateway().name], scopes: ['crm.read', 'crm.list'] }
+  expect(await ask(keyed(key), { key: limits })).toMatchObject({
+    ok: true,
+    value: { token: { scopes: ['crm.read', 'crm.list'] } },
+  })
 })
 
 test('an API key beside a token denies', async () => {

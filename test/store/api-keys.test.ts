@@ -75,6 +75,42 @@ test('a rotated key has two good secrets for a while, and its older one no longe
   expect(again.ok && [...(await loaded(tenant)).keys()]).toEqual(again.ok && [hashKey(again.value.key)])
 })
 
+async function gatewayOf(tenant: TenantId, name: string) {
+  const hash = hashKey(`${tenant}/${name}`)
+  const gateway = { name, tenant, asserts: null, userOnly: false, obligations: null }
+  await store.addGateway({ ...gateway, keyHash: hash, keyHint: 'wk' })
+}
+
+test('the scopes and gateways of a key reach the state, and every later secret of it has them', async () => {
+  const tenant = await tenantWithBot()
+  await gatewayOf(tenant, 'edge')
+  const limits = { scopes: ['crm.read', 'crm.read', 'crm.list'], gateways: ['edge'] }
+  const { key, scopes } = await added(tenant, limits)
+  expect(scopes).toEqual(['crm.read', 'crm.list'])
+  const rotated = await rotateApiKey(store, { tenant, name: 'nightly', keepSeconds: 60 }, now)
+  if (!rotated.ok) throw new Error(rotated.failure.message)
+  const keys = await loaded(tenant)
+  for (const each of [key, rotated.value.key])
+    expect(keys.get(hashKey(each))).toMatchObject({ scopes: ['crm.read', 'crm.list'], gateways: ['edge'] })
+  const open = await added(tenant, { name: 'open' })
+  const found = (await loaded(tenant)).get(hashKey(open.key))
+  expect(found?.scopes).toEqual([])
+  expect(found?.gateways).toBeUndefined()
+})
+
+test('no key is made for a gateway that is unknown, revoked, or of another tenant', async () => {
+  const [tenant, other] = [await tenantWithBot(), await tenantWithBot()]
+  await gatewayOf(tenant, 'edge')
+  await gatewayOf(tenant, 'old')
+  await store.revokeGateway(tenant, 'old')
+  await gatewayOf(other, 'theirs')
+  for (const name of ['nowhere', 'old', 'theirs']) {
+    const request = { tenant, name: 'k', agent: 'bot', gateways: ['edge', name] }
+    expect(await addApiKey(store, request, now)).toMatchObject({ failure: { code: 'gateway.unknown' } })
+  }
+  expect(await store.listApiKeys(tenant, { includeOver: true }, PAGE)).toEqual([])
+})
+
 test('a revoked key is gone with all its secrets, is on the deny list, and comes back by no rotation', async () => {
   const tenant = await tenantWithBot()
   const { id } = await added(tenant)
@@ -115,6 +151,10 @@ test.each<[string, Partial<Parameters<typeof addApiKey>[1]>, string]>([
   ['without an end', { expiresInSeconds: Number.POSITIVE_INFINITY }, 'api_key.invalid'],
   ['for longer than a year', { expiresInSeconds: 367 * 86_400 }, 'api_key.invalid'],
   ['bound to no thumbprint', { certificate: 'CN=bot' }, 'api_key.invalid'],
+  ['for no gateway at all', { gateways: [] }, 'api_key.invalid'],
+  ['with a scope that is two', { scopes: ['crm.read crm.write'] }, 'api_key.invalid'],
+  ['with an empty scope', { scopes: [''] }, 'api_key.invalid'],
+  ['with too many scopes', { scopes: Array.from({ length: 101 }, (_, i) => `s${i}`) }, 'api_key.invalid'],
   ['with a name that is a path', { name: 'a/b' }, 'api_key.invalid'],
 ])('no key is made %s', async (_, more, code) => {
   const tenant = await tenantWithBot()

@@ -120,7 +120,7 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
       input.faulty === true
         ? raise
         : createVerify({
-            keys: input.keys ?? createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise }),
+            keys: keysOf(input),
             ...(input.proofs !== undefined && { proofs: input.proofs }),
           }),
     judgePolicy: createJudgePolicy(input.evaluate ?? evaluate),
@@ -148,6 +148,10 @@ export async function createWorld(name: string, input: WorldInput): Promise<Worl
     ...(input.signCapabilities !== undefined && { signCapabilities: input.signCapabilities }),
   })
   return { decider, gateway, tenant, rows }
+}
+
+function keysOf({ keys }: WorldInput): KeySets {
+  return keys ?? createKeySets({ clock: () => NOON, fetch: noFetch, onFault: raise })
 }
 
 /** What a tenant has only where a test says so. */

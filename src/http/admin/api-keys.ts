@@ -1,4 +1,5 @@
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
+import type { ApiKeyListing } from '#admin/api-key-ports.ts'
 import { addApiKey, revokeApiKey, rotateApiKey } from '#admin/api-keys.ts'
 import { systemClock } from '#lib/clock.ts'
 import { type AdminEnv, tenantOf } from './call.ts'
@@ -18,6 +19,11 @@ const listing = {
     .object({ jkt: z.string().optional(), x5t: z.string().optional() })
     .nullable()
     .openapi({ description: 'Thumbprints of the key and the certificate that must be proven beside it.' }),
+  scopes: z.array(z.string()),
+  gateways: z
+    .array(z.string())
+    .nullable()
+    .openapi({ description: 'Gateways that it may come through; null: any that accept API keys.' }),
   created_at: z.string(),
   created_by: z.string(),
   expires_at: z.string(),
@@ -39,6 +45,12 @@ const newKey = z
     }),
     key: z.string().max(200).optional().openapi({
       description: 'Thumbprint (RFC 7638) of a public key that must be proven beside it, by DPoP.',
+    }),
+    scopes: z.array(z.string().max(256)).max(100).optional().openapi({
+      description: 'What it counts as having where a tool demands scopes. Default none.',
+    }),
+    gateways: z.array(z.string().max(100)).min(1).max(100).optional().openapi({
+      description: 'Gateways that it may come through. Default: any that accept API keys.',
     }),
   })
   .openapi('NewApiKey')
@@ -63,7 +75,7 @@ export function apiKeyRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
       (page) => c.get('store').listApiKeys(tenantOf(c), { agent, includeOver: all === 'true' }, page),
       (row) => `${row.name}/${row.id}`,
     )
-    return c.json({ items: items.map((row) => ({ ...row })), next }, 200)
+    return c.json({ items: items.map(shown), next }, 200)
   })
 
   const add = createRoute({
@@ -76,10 +88,14 @@ export function apiKeyRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
     const { expires_in_seconds: expiresInSeconds, ...given } = c.req.valid('json')
     c.get('call').target = `api key ${given.name.slice(0, 80)}`
     const request = { ...given, expiresInSeconds, tenant: tenantOf(c) }
-    return c.json(unwrap(await addApiKey(c.get('store'), request, systemClock())), 201)
+    return c.json(shown(unwrap(await addApiKey(c.get('store'), request, systemClock()))), 201)
   })
   addRotate(app, at)
   addRevoke(app, at)
+}
+
+function shown<Row extends ApiKeyListing>({ scopes, gateways, ...row }: Row) {
+  return { ...row, scopes: [...scopes], gateways: gateways && [...gateways] }
 }
 
 function addRotate(app: OpenAPIHono<AdminEnv>, at: At): void {
@@ -104,7 +120,7 @@ function addRotate(app: OpenAPIHono<AdminEnv>, at: At): void {
     const { keep_seconds: keepSeconds, expires_in_seconds: expiresInSeconds } = c.req.valid('json')
     c.get('call').target = `api key ${name.slice(0, 80)}`
     const request = { tenant: tenantOf(c), name, keepSeconds, expiresInSeconds }
-    return c.json(unwrap(await rotateApiKey(c.get('store'), request, systemClock())), 201)
+    return c.json(shown(unwrap(await rotateApiKey(c.get('store'), request, systemClock()))), 201)
   })
 }
 
@@ -123,6 +139,6 @@ function addRevoke(app: OpenAPIHono<AdminEnv>, at: At): void {
     const { reason } = c.req.valid('json')
     c.get('call').target = `api key ${name.slice(0, 80)}`
     const { revoked } = unwrap(await revokeApiKey(c.get('store'), { tenant: tenantOf(c), name, reason }))
-    return c.json({ name, revoked: revoked.map((row) => ({ ...row })) }, 200)
+    return c.json({ name, revoked: revoked.map(shown) }, 200)
   })
 }
