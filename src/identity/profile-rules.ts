@@ -1,6 +1,6 @@
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
-import type { JsonObject } from '#model/value.ts'
+import type { Json, JsonObject } from '#model/value.ts'
 import { facets, isEntraApplication, profileOf } from './profiles.ts'
 import { spiffeDomainOf } from './spiffe-id.ts'
 import { stop } from './stop.ts'
@@ -57,6 +57,8 @@ function objectionToEntra({ tid, ...payload }: JsonObject, issuer: Issuer): Stop
   const segments = URL.parse(issuer.issuer)?.pathname.split('/') ?? []
   if (typeof tid !== 'string' || !segments.includes(tid)) return stop('token.tenant', '`tid`')
   const { xms_act_fct: actor, xms_sub_fct: subject, idtyp } = payload
+  if ([actor, subject].some((claim) => claim !== undefined && !areFacets(claim)))
+    return stop('token.claim_invalid', '`xms_act_fct` or `xms_sub_fct`')
   // An actor that has facets without that of an agent is known not to be one.
   if (actor !== undefined && !facets(actor).includes('11'))
     return stop('token.claim_invalid', '`xms_act_fct` is not that of an agent')
@@ -68,6 +70,11 @@ function objectionToEntra({ tid, ...payload }: JsonObject, issuer: Issuer): Stop
   return idtyp === undefined || idtyp === (isApplication ? 'app' : 'user')
     ? undefined
     : stop('token.claim_invalid', '`idtyp` contradicts `scp`')
+}
+
+/** INVARIANT: facets that can't be read could say that nobody stands behind the call, so they are not left out. */
+function areFacets(claim: Json): boolean {
+  return typeof claim === 'string' && /^(?:[1-9]\d*(?: [1-9]\d*)*)?$/.test(claim)
 }
 
 function objectionToSvid({ sub }: JsonObject, issuer: Issuer): Stop | undefined {

@@ -98,6 +98,8 @@ function judge({ chain, grants: registered, rules, suspended, scopes: held }: Dr
   const judged = guardDelegation({ identity, tenant, findAgent, tool: TOOL }, call, () => false)
   if (!judged.ok) return undefined
   const { token, delegation } = judged.value
+  // Nothing is allowed that is over.
+  if (delegation.endsAt !== undefined) expect(delegation.endsAt).toBeGreaterThanOrEqual(NOON / 1000)
   return { scopes: token?.scopes ?? [], endsAt: delegation.endsAt ?? Number.POSITIVE_INFINITY }
 }
 
@@ -151,8 +153,16 @@ test('shortening the life of a grant never widens what may be done', () => {
   holds((facts, at) => ({ ...facts, grants: changed(facts.grants, at, (each) => ({ ...each, expiresAt })) }))
 })
 
-test('suspending any hop never widens what may be done', () => {
-  holds((facts, _, name) => ({ ...facts, suspended: [...facts.suspended, name] }))
+test('suspending any hop never widens what may be done, and suspending one of the chain leaves nothing', () => {
+  const suspend = (facts: Drawn, name: string) => ({ ...facts, suspended: [...facts.suspended, name] })
+  holds((facts, _, name) => suspend(facts, name))
+  fc.assert(
+    fc.property(drawn, fc.nat(3), (facts, at) => {
+      const hop = facts.chain[at % facts.chain.length] ?? ''
+      expect(judge(suspend(facts, hop))).toBeUndefined()
+    }),
+    { numRuns: 1_000 },
+  )
 })
 
 const withPrior = ({ chain: [current = '', ...prior] }: Drawn, at: number, name: string) => [

@@ -104,9 +104,10 @@ export function federation(more: Partial<Federation> = {}): Federation {
   }
 }
 
-/** Agents `a` to `f` and the tool. */
+/** Agents `a` to `f`. */
 export const AGENTS: readonly StoredEntity[] = [...'abcdef'].map((id) => agent(id))
-const TOOLS: readonly StoredEntity[] = [
+/** The tool, of low risk, which only reads. */
+export const TOOLS: readonly StoredEntity[] = [
   {
     uid: { type: 'Warder::Tool', id: TOOL },
     attrs: {

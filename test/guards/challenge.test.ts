@@ -106,6 +106,8 @@ describe('a policy that asks for another authentication of the user', () => {
 
   test('is none for an agent without a user, and none before a token was verified', () => {
     expect(comeBack(step, identity({ user: undefined }), gateway())).toEqual({})
+    const account = { id: 'bot-account', provenance: 'verified', properties: {}, ofAgent: true } as const
+    expect(comeBack(step, identity({ user: account }), gateway())).toEqual({})
     expect(comeBack(step, identity({ token: undefined }), gateway())).toEqual({})
   })
 })
