@@ -156,7 +156,9 @@ describe('asks', () => {
       expect(other.search?.ask('z')?.action?.properties).toEqual({})
     }
   })
+})
 
+describe('tells apart', () => {
   test('where an action is a tool, another tool as resource can not be asked about', () => {
     const request = read('resource', {
       subject: { type: 'agent', id: 'a' },
