@@ -31,84 +31,84 @@ function written(open: Open, body: JsonObject, answer: Partial<Decision>) {
   return { status, headers, text }
 }
 
-describe('reads', () => {
-  test.each<[Open, string, JsonObject, string]>([
-    [
-      'subject',
-      'no action',
-      { subject: { type: 'user' }, resource: RECORD },
-      'request.missing_field: `action` is required',
-    ],
-    [
-      'subject',
-      'no id of the resource',
-      { subject: { type: 'user' }, action: READ, resource: { type: 'record' } },
-      'request.missing_field: `resource.id` is required',
-    ],
-    [
-      'subject',
-      'no type',
-      { subject: {}, action: READ, resource: RECORD },
-      'request.missing_field: `subject.type` is required',
-    ],
-    [
-      'resource',
-      'no subject',
-      { action: READ, resource: { type: 'record' } },
-      'request.missing_field: `subject` is required',
-    ],
-    [
-      'resource',
-      'no id of the subject',
-      { subject: { type: 'user' }, action: READ, resource: { type: 'record' } },
-      'request.missing_field: `subject.id` is required',
-    ],
-    [
-      'resource',
-      'a type that is no text',
-      { subject: ALICE, action: READ, resource: { type: 1 } },
-      'request.wrong_type: `resource.type`: must be a text',
-    ],
-    ['action', 'no resource', { subject: ALICE }, 'request.missing_field: `resource` is required'],
-    [
-      'action',
-      'no id of the subject',
-      { subject: { type: 'user' }, resource: RECORD },
-      'request.missing_field: `subject.id` is required',
-    ],
-    [
-      'action',
-      'a limit below zero',
-      { subject: ALICE, resource: RECORD, page: { limit: -1 } },
-      'request.wrong_type: `page.limit`: must not be negative',
-    ],
-    [
-      'action',
-      'half a limit',
-      { subject: ALICE, resource: RECORD, page: { limit: 1.5 } },
-      'request.wrong_type: `page.limit`: must be a whole number',
-    ],
-    [
-      'action',
-      'a token that is no text',
-      { subject: ALICE, resource: RECORD, page: { token: 1 } },
-      'request.wrong_type: `page.token`: must be a text',
-    ],
-    [
-      'action',
-      'a page that is none',
-      { subject: ALICE, resource: RECORD, page: 1 },
-      'request.wrong_type: `page`: ',
-    ],
-    [
-      'action',
-      'a misspelt restriction',
-      { subject: ALICE, resource: RECORD, context: { warder: { rsik: 1 } } },
-      'request.unknown_field: in `context.warder`: ',
-    ],
-  ])('a %s search with %s is refused, and told why', (open, _what, body, refusal) => {
-    expect(String(read(open, body)).startsWith(refusal), String(read(open, body))).toBe(true)
-  })
+const UNREADABLE: readonly (readonly [Open, string, JsonObject, string])[] = [
+  [
+    'subject',
+    'no action',
+    { subject: { type: 'user' }, resource: RECORD },
+    'request.missing_field: `action` is required',
+  ],
+  [
+    'subject',
+    'no id of the resource',
+    { subject: { type: 'user' }, action: READ, resource: { type: 'record' } },
+    'request.missing_field: `resource.id` is required',
+  ],
+  [
+    'subject',
+    'no type',
+    { subject: {}, action: READ, resource: RECORD },
+    'request.missing_field: `subject.type` is required',
+  ],
+  [
+    'resource',
+    'no subject',
+    { action: READ, resource: { type: 'record' } },
+    'request.missing_field: `subject` is required',
+  ],
+  [
+    'resource',
+    'no id of the subject',
+    { subject: { type: 'user' }, action: READ, resource: { type: 'record' } },
+    'request.missing_field: `subject.id` is required',
+  ],
+  [
+    'resource',
+    'a type that is no text',
+    { subject: ALICE, action: READ, resource: { type: 1 } },
+    'request.wrong_type: `resource.type`: must be a text',
+  ],
+  ['action', 'no resource', { subject: ALICE }, 'request.missing_field: `resource` is required'],
+  [
+    'action',
+    'no id of the subject',
+    { subject: { type: 'user' }, resource: RECORD },
+    'request.missing_field: `subject.id` is required',
+  ],
+  [
+    'action',
+    'a limit below zero',
+    { subject: ALICE, resource: RECORD, page: { limit: -1 } },
+    'request.wrong_type: `page.limit`: must not be negative',
+  ],
+  [
+    'action',
+    'half a limit',
+    { subject: ALICE, resource: RECORD, page: { limit: 1.5 } },
+    'request.wrong_type: `page.limit`: must be a whole number',
+  ],
+  [
+    'action',
+    'a token that is no text',
+    { subject: ALICE, resource: RECORD, page: { token: 1 } },
+    'request.wrong_type: `page.token`: must be a text',
+  ],
+  [
+    'action',
+    'a page that is none',
+    { subject: ALICE, resource: RECORD, page: 1 },
+    'request.wrong_type: `page`: ',
+  ],
+  [
+    'action',
+    'a misspelt restriction',
+    { subject: ALICE, resource: RECORD, context: { warder: { rsik: 1 } } },
+    'request.unknown_field: in `context.warder`: ',
+  ],
+]
+
+test.each(UNREADABLE)('a %s search with %s is refused, and told why', (open, _what, body, refusal) => {
+  expect(String(read(open, body)).startsWith(refusal), String(read(open, body))).toBe(true)
 })
 
 describe('asks', () => {
