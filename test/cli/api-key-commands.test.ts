@@ -50,3 +50,25 @@ test('what can not be is said with its code, and what to do', async () => {
   await run(['gateway', 'set', 'edge', ...at, '--api-keys', 'none'])
   expect(await json('gateway', 'list')).toMatchObject([{ settings: null }])
 })
+
+test('scopes and gateways of an API key are given one by one, and listed', async () => {
+  await run(['gateway', 'add', 'north', ...at, '--api-keys', 'accept'])
+  const add = [
+    'apikey',
+    'add',
+    'limited',
+    ...at,
+    '--agent',
+    'bot',
+    '--scope',
+    'crm.read',
+    '--scope',
+    'crm.list',
+  ]
+  expect(await json(...add, '--gateway', 'nowhere')).toMatchObject({ error: { code: 'gateway.unknown' } })
+  const limits = { scopes: ['crm.read', 'crm.list'], gateways: ['north'] }
+  expect(await json(...add, '--gateway', 'north')).toMatchObject({ name: 'limited', ...limits })
+  expect(await json('apikey', 'rotate', 'limited', ...at)).toMatchObject(limits)
+  expect((await run(['apikey', 'list', ...at])).stdout).toMatch(/limited .* crm\.read crm\.list +north /)
+  await json('apikey', 'revoke', 'limited', ...at, '--reason', 'over')
+})

@@ -38,6 +38,23 @@ test('an API key is made, listed without its secret, rotated and revoked, and ea
   }
 })
 
+test('scopes and gateways of an API key are shown, and a gateway that is not registered is refused', async () => {
+  await call('POST', 'agents', { agent: 'reader', owner: 'ann', reason: 'new' })
+  const asked = { name: 'limited', agent: 'reader', scopes: ['crm.read'] }
+  expect(await call('POST', 'api-keys', { ...asked, gateways: ['nowhere'] })).toMatchObject({
+    status: 404,
+    json: { code: 'gateway.unknown' },
+  })
+  expect(await call('POST', 'api-keys', { ...asked, gateways: [] })).toMatchObject({ status: 400 })
+  expect(await call('POST', 'api-keys', asked)).toMatchObject({
+    status: 201,
+    json: { scopes: ['crm.read'], gateways: null },
+  })
+  expect(await call('GET', 'api-keys?agent=reader')).toMatchObject({
+    json: { items: [{ name: 'limited', scopes: ['crm.read'], gateways: null }] },
+  })
+})
+
 test('an unknown key, an unknown agent and a small role are refused', async () => {
   expect(await call('POST', 'api-keys/nothing/rotate', {})).toMatchObject({
     status: 404,
