@@ -7,6 +7,22 @@ import { stop } from './stop.ts'
 
 /** Members that mark a JWT as something other than an access token, whatever its `typ` says (RFC 8725 section 3.12). */
 const FOREIGN_CLAIMS = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'txn', 'token_introspection']
+/** Types of tokens that are something else, whatever an issuer file lists: with them one kind would pass for another. */
+const FOREIGN_TYPES: ReadonlySet<string> = new Set([
+  'logout+jwt',
+  'secevent+jwt',
+  'token-introspection+jwt',
+  'statuslist+jwt',
+  'dpop+jwt',
+  'wit+jwt',
+  'wpt+jwt',
+  'txntoken+jwt',
+  'oauth-id-jag+jwt',
+  'actor-proof+jwt',
+  'actor-receipt+jwt',
+  'aa-agent+jwt',
+  'aa-auth+jwt',
+])
 /** `typ` claim of a Keycloak access token; ID, refresh and logout tokens are signed with the same keys. */
 const KEYCLOAK_TYPES: readonly unknown[] = ['Bearer', 'DPoP']
 
@@ -14,6 +30,7 @@ const KEYCLOAK_TYPES: readonly unknown[] = ['Bearer', 'DPoP']
 export function objectionToKind(payload: JsonObject, issuer: Issuer, typ: string): Stop | undefined {
   // INVARIANT: whatever such an issuer signs or answers, it is never an access token.
   if (!makesAccessTokens(issuer)) return stop('token.type', 'the issuer makes no access tokens')
+  if (FOREIGN_TYPES.has(typ)) return stop('token.type', 'the `typ` is that of another kind of token')
   const foreign = FOREIGN_CLAIMS.find((name) => Object.hasOwn(payload, name))
   if (foreign !== undefined) return stop('token.type', `\`${foreign}\` marks another kind of token`)
   if (typ !== 'at+jwt' && isForClient(payload, issuer))
