@@ -18,6 +18,7 @@ import type { ReceiveSet } from '#signals/receive.ts'
 import type { Database } from '#store/database.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import type { FeedParts, StateFeed } from '#store/state-feed.ts'
+import { speaksTls } from '#unsafe-settings.ts'
 import type { WiredSignals } from '#wire-signals.ts'
 import type { ListenerTls } from '#wire-tls.ts'
 import type { Fronts } from '#wire-workers.ts'
@@ -55,7 +56,7 @@ export interface Parts {
   readonly metrics: Metrics
   readonly events: RevocationEvents
   readonly receiveSet: ReceiveSet
-  readonly signals: Pick<WiredSignals, 'keys'>
+  readonly signals: Pick<WiredSignals, 'keys' | 'transmitter' | 'figures'>
 }
 
 /** A front that is replaced has successors: nothing is lost by taking requests a little longer. */
@@ -81,8 +82,7 @@ export async function listen(
       ...(share.role === 'front' && { lameDuckMilliseconds: LAME_DUCK_MILLISECONDS }),
     },
     onUnauthenticated: (count: number) => logger.warn({ count }, 'requests without a valid gateway key'),
-    // INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on.
-    publicUrl: config.publicUrl ?? addressUrl(config.listen, tls.of('decisions') !== undefined),
+    publicUrl: publicUrlOf(config),
   }
   const graceMilliseconds = config.shutdownGraceSeconds * 1000
   const start = async (
@@ -125,6 +125,7 @@ export async function listen(
       events: parts.events,
       receiveSet: parts.receiveSet,
       signalKeys: () => parts.signals.keys(),
+      transmitter: parts.signals.transmitter,
       tls: secure,
     }),
   )
@@ -140,6 +141,11 @@ function metricsOfAll(
     contentType: metrics.contentType,
     text: async () => (await fronts()?.metrics(await metrics.samples())) ?? (await metrics.text()),
   }
+}
+
+/** INVARIANT: never taken from a Host header; without a configured URL it is the address that we listen on. */
+export function publicUrlOf(config: Config): string {
+  return config.publicUrl ?? addressUrl(config.listen, speaksTls(config, 'decisions'))
 }
 
 function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {

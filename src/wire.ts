@@ -25,7 +25,7 @@ import { installedVersion } from '#version.ts'
 import { type WiredDecider, wireDecider } from '#wire-decider.ts'
 import { wireExchange } from '#wire-exchange.ts'
 import { type SharedFamilies, wireFamilies } from '#wire-families.ts'
-import { type Addresses, listen, type OpenLog, type Parts, type Share } from '#wire-listeners.ts'
+import { type Addresses, listen, type OpenLog, type Parts, publicUrlOf, type Share } from '#wire-listeners.ts'
 import { wirePolls } from '#wire-polls.ts'
 import { wireRevocation } from '#wire-revocation.ts'
 import { wireSignals } from '#wire-signals.ts'
@@ -97,8 +97,9 @@ async function open(
   const store = createAdminStore(db, undefined, sealingOf(config))
   const { breakers, reused, events, receiveSet, close: closeRevocation } = wireRevocation(db, metrics, faults)
   opened.push(async () => closeRevocation())
-  const issuer = config.publicUrl ?? 'urn:warder'
-  const signals = wireSignals(db, { issuer, dataDirectory: config.dataDirectory }, faults)
+  const { dataDirectory } = config
+  const reached = { publicUrl: publicUrlOf(config), dataDirectory, sealing: sealingOf(config) }
+  const signals = wireSignals(db, reached, faults)
   opened.push(() => signals.close())
   opened.push(wirePolls(db, sealingOf(config), metrics, faults))
   const demo =
@@ -184,7 +185,7 @@ function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningS
 
 function watch(
   config: Config,
-  { feed, log, engine, metrics }: Parts,
+  { feed, log, engine, metrics, signals }: Parts,
   { caches, keys, proving }: Pick<WiredDecider, 'caches' | 'keys' | 'proving'>,
   telemetry: Telemetry | undefined,
 ): void {
@@ -201,6 +202,7 @@ function watch(
     issuerKeys: () => [...feed.tenants()].flatMap((tenant) => issuerKeysOf(tenant, keys)),
     proving,
     telemetryLost: () => telemetry?.lost() ?? 0,
+    signalQueue: () => signals.figures(),
   })
 }
 

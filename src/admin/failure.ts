@@ -58,6 +58,9 @@ export type AdminFailureCode =
   | 'stream.unknown'
   | 'stream.unmanaged'
   | 'stream.transmitter'
+  | 'receiver.invalid'
+  | 'receiver.exists'
+  | 'receiver.unknown'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {

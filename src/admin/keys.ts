@@ -28,6 +28,11 @@ export function newApiKey(): NewKey {
   return newKey(API_KEY_PREFIX)
 }
 
+/** A credential of a receiver of our events, `wrk_` and 43 characters. */
+export function newReceiverKey(): NewKey {
+  return newKey('wrk_')
+}
+
 /** What is kept of a gateway that proves itself with a client certificate, given the SHA-256 of it in lower-case hex. */
 export function certificateKey(sha256: string): Omit<NewKey, 'key'> {
   return { hash: `x509-sha256:${sha256}`, hint: `x509:${sha256.slice(0, 8)}` }

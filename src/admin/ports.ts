@@ -11,6 +11,7 @@ import type { ApiKeyStore } from './api-key-ports.ts'
 import type { AuditActor, AuditAttempt, AuditFilter, AuditListing } from './audit.ts'
 import type { AgentStore, FederationStore, GrantStore } from './delegation-ports.ts'
 import type { GatewaySettingsChange } from './gateway-settings.ts'
+import type { ReceiverStore } from './receiver-ports.ts'
 import type { RevocationStore } from './revocation-ports.ts'
 import type { AdminRole } from './roles.ts'
 
@@ -93,7 +94,13 @@ export interface NewAdminToken extends AdminToken {
  * Everything administration changes. Each change, its notification and its audit row are one transaction; every list
  * pages.
  */
-export interface AdminStore extends RevocationStore, GrantStore, AgentStore, FederationStore, ApiKeyStore {
+export interface AdminStore
+  extends RevocationStore,
+    GrantStore,
+    AgentStore,
+    FederationStore,
+    ApiKeyStore,
+    ReceiverStore {
   /** The same store; what it changes is recorded as done by `actor`. Without it, by `system`. */
   by(actor: AuditActor): AdminStore
   /** Records a call that changed nothing. */

@@ -48,24 +48,7 @@ export const STANDINGS = ['disabled', 'paused', 'unverified', 'failing', 'waitin
 /** See `STANDINGS`. */
 export type StreamStanding = (typeof STANDINGS)[number]
 
-/** Who is told of a tenant's revocations. */
-export interface NewReceiver {
-  readonly name: string
-  readonly kind: 'caep' | 'webhook'
-  readonly url: string
-  readonly audience: string
-  readonly privateNetwork: boolean
-}
-
-/** A receiver as administrators see it. */
-export interface ReceiverListing extends Omit<NewReceiver, 'privateNetwork'> {
-  readonly tenant: TenantId
-  readonly created_at: string
-  /** Events that have not arrived yet. */
-  readonly waiting: number
-}
-
-/** Streams of security events, and receivers of ours. Each change and its audit row are one transaction. */
+/** Streams of security events. Each change and its audit row are one transaction. */
 export interface SignalAdminStore {
   addStream(
     tenant: TenantId,
@@ -87,9 +70,6 @@ export interface SignalAdminStore {
   readonly questions: Questions
   /** How a check went that nobody leased. */
   readonly checked: CheckQueue['done']
-  addReceiver(tenant: TenantId, receiver: NewReceiver): Promise<'added' | 'exists' | 'tenant_unknown'>
-  removeReceiver(tenant: TenantId, name: string): Promise<'removed' | 'unknown'>
-  listReceivers(tenant: TenantId, page: Page): Promise<readonly ReceiverListing[]>
   /** By name, of one tenant. */
   listStreams(tenant: TenantId, page: Page): Promise<readonly StreamListing[]>
 }

@@ -11,6 +11,7 @@ import { opa } from '#gateways/opa/opa.ts'
 import type { WireResponse } from '#gateways/wire.ts'
 import type { RevocationEvents } from '#revocation/events.ts'
 import type { ReceiveSet } from '#signals/receive.ts'
+import type { Transmitter } from '#signals/transmitter.ts'
 import { type CheckParts, createCheck, httpError, type NamedDialect } from './check.ts'
 import { splitTarget } from './gateway-key.ts'
 import { openApiDocument } from './openapi.ts'
@@ -19,6 +20,7 @@ import { createRevocationStreams, REVOCATION_STREAM } from './revocation-stream.
 import { send } from './send.ts'
 import { createHttpListener, type HttpListener } from './server.ts'
 import { createAnswerPush, SIGNAL_KEYS, SIGNALS_PREFIX } from './signals.ts'
+import { createAnswerSsf } from './ssf.ts'
 import type { Tls } from './tls.ts'
 import { countUnauthenticated } from './unauthenticated.ts'
 
@@ -64,6 +66,8 @@ export interface DecisionListenerParts extends Omit<CheckParts, 'onUnauthenticat
   readonly receiveSet?: ReceiveSet
   /** The keys that security events of ours are signed with. */
   readonly signalKeys?: () => Promise<object>
+  /** Undefined: receivers of our events neither fetch nor manage their streams here. */
+  readonly transmitter?: Transmitter
   /** Gets the number of requests that proved no gateway, at most every ten seconds. */
   readonly onUnauthenticated: (count: number) => void
 }
@@ -83,6 +87,15 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       unauthenticated.add()
     })
   const answerSignals = createAnswerSignals(parts)
+  const ssf =
+    parts.transmitter &&
+    createAnswerSsf(parts.transmitter, {
+      onUnauthenticated: () => {
+        parts.metrics.unauthenticated()
+        unauthenticated.add()
+      },
+      onFault: () => parts.metrics.fault('native'),
+    })
   const documents = documentsOf(parts.publicUrl)
   const listener: HttpListener = createHttpListener(
     (incoming, outgoing) => {
@@ -92,7 +105,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
       if (route !== undefined) void check(incoming, outgoing, route, target)
       else if (path === REVOCATION_STREAM && streams !== undefined) streams.open(incoming, outgoing, target)
       else if (target.key !== undefined) answerDocument(incoming, outgoing, undefined)
-      else if (!answerSignals(incoming, outgoing, path))
+      else if (!ssf?.answer(incoming, outgoing, path) && !answerSignals(incoming, outgoing, path))
         answerDocument(incoming, outgoing, documents.get(path))
     },
     parts.limits,
@@ -103,6 +116,7 @@ export function createDecisionListener(parts: DecisionListenerParts): Listener {
     listen: listener.listen,
     async close(graceMilliseconds) {
       streams?.close()
+      ssf?.close()
       await listener.close(graceMilliseconds)
       unauthenticated.close()
     },

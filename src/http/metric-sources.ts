@@ -28,6 +28,8 @@ export interface MetricSources {
   proving(): ProvingCounts
   /** Spans and log records that could not be exported. */
   telemetryLost(): number
+  /** Events that wait for receivers, and how many ever found no room; of the whole installation. */
+  signalQueue(): { readonly waiting: number; readonly dropped: number }
 }
 
 /** Comparisons of the evaluators, and how tenants are served because of them. */
@@ -188,6 +190,21 @@ const OTHER_READINGS: readonly Reading<MetricSources>[] = [
   },
 ]
 
+const SIGNAL_READINGS: readonly Reading<MetricSources>[] = [
+  {
+    kind: 'gauge',
+    name: 'signal_queue_events',
+    help: 'Security events that wait for receivers, in the database that all servers share.',
+    read: ({ signalQueue }) => signalQueue().waiting,
+  },
+  {
+    kind: 'counter',
+    name: 'signal_events_dropped_total',
+    help: 'Security events that made room in a full queue of a receiver and were lost, in the database that all servers share.',
+    read: ({ signalQueue }) => signalQueue().dropped,
+  },
+]
+
 const PROVING_READINGS: readonly Reading<MetricSources>[] = [
   {
     kind: 'counter',
@@ -225,6 +242,7 @@ export function collectFrom(sources: MetricSources, registry: Registry, tenants:
     ...STATE_READINGS,
     ...KEY_READINGS,
     ...PROVING_READINGS,
+    ...SIGNAL_READINGS,
     ...OTHER_READINGS,
   ])
     addReading(registry, reading, () => reading.read(sources, tenants))

@@ -17,6 +17,7 @@ import {
   mcpFilterAnswer,
   searchAnswer,
 } from './openapi-answers.ts'
+import { RECEIVER_KEY, SSF_SCHEMAS, ssfPaths } from './openapi-ssf.ts'
 
 const REQUEST_ID: JsonObject = {
   name: 'X-Request-ID',
@@ -73,6 +74,7 @@ export function openApiDocument(): JsonObject {
         'McpFilterAnswer',
       ),
       ...authzenPaths(),
+      ...ssfPaths(),
     },
     components: {
       securitySchemes: {
@@ -81,6 +83,7 @@ export function openApiDocument(): JsonObject {
           scheme: 'bearer',
           description: 'The key that `warder gateway add` printed.',
         },
+        receiverKey: RECEIVER_KEY,
       },
       schemas: {
         ...schemas('input', [
@@ -91,6 +94,7 @@ export function openApiDocument(): JsonObject {
           evaluationsSchema,
           ...Object.values(searchSchemas),
           warderContextSchema,
+          ...SSF_SCHEMAS,
         ]),
         ...schemas('output', [
           decideAnswer,

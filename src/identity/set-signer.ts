@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from 'jose'
 import type { JsonObject } from '#model/value.ts'
 
-/** Signs the claims of a security event token as this installation; `iss` is added. */
+/** Signs the claims of a security event token as this installation, unless they have an `iss` themselves. */
 export type SignSet = (claims: JsonObject) => Promise<string>
 
 /** A signer and the public half of its key, as it is published. */
@@ -31,7 +31,7 @@ export async function createSetSigner(issuer: string, text: string): Promise<Set
     kid,
     publicKey: { kty, n, e, kid, alg: ALGORITHM, use: 'sig' },
     sign: async (claims) =>
-      await new SignJWT({ jti: randomUUID(), ...claims, iss: issuer })
+      await new SignJWT({ jti: randomUUID(), iss: issuer, ...claims })
         .setProtectedHeader({ alg: ALGORITHM, kid, typ: 'secevent+jwt' })
         .sign(key),
   }

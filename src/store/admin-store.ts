@@ -20,6 +20,7 @@ import {
 import { addGateway, listGateways, revokeGateway, rotateGateway, setGateway } from './gateways.ts'
 import { addGrant, listGrants, revokeGrant } from './grants.ts'
 import { listIssuers, putIssuer, reloadIssuer, removeIssuer } from './issuers.ts'
+import { addReceiver, listReceivers, removeReceiver, revokeReceiver, rotateReceiver } from './receivers.ts'
 import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
 import { liftRevocation, listRevocations, revoke } from './revocations.ts'
 import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
@@ -90,6 +91,12 @@ export function createAdminStore(
     withdrawFederation: (by, id, reason) => withdrawFederation(writer, by, id, reason),
     findFederation: (tenant, id) => findFederation(sql, tenant, id),
     listFederations: (tenant, page) => listFederations(sql, tenant, page),
+    addReceiver: (tenant, receiver) => addReceiver(writer, tenant, receiver),
+    removeReceiver: (tenant, name) => removeReceiver(writer, tenant, name),
+    listReceivers: (tenant, page) => listReceivers(sql, tenant, page),
+    findReceiver: async (tenant, name) => (await listReceivers(sql, tenant, { limit: 1 }, name))[0],
+    rotateReceiver: (tenant, name, key, until) => rotateReceiver(writer, tenant, name, key, until),
+    revokeReceiver: (tenant, name) => revokeReceiver(writer, tenant, name),
     addAdminToken: (token) => addAdminToken(writer, token),
     findAdminToken: (hash) => findAdminToken(sql, hash),
     listAdminTokens: (within, page) => listAdminTokens(sql, within, page),

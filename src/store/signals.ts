@@ -22,7 +22,6 @@ import {
   standing,
   wasAskedFor,
 } from './managed-streams.ts'
-import { addReceiver, listReceivers, removeReceiver } from './receivers.ts'
 import { insertRevocation } from './revocations.ts'
 import { instantText, limitOf } from './rows.ts'
 import { sealRecord } from './stream-secrets.ts'
@@ -49,9 +48,6 @@ export function createSignalAdminStore(
     questions: createQuestions(db),
     checked: createCheckQueue(db).done,
     listStreams: (tenant, page) => listStreams(db, tenant, page),
-    addReceiver: (tenant, receiver) => addReceiver(writer, tenant, receiver),
-    removeReceiver: (tenant, name) => removeReceiver(writer, tenant, name),
-    listReceivers: (tenant, page) => listReceivers(db, tenant, page),
   }
 }
 

@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DEFAULT_LIMITS } from '#http/port.ts'
+import { createTransmitter } from '#signals/transmitter.ts'
+import { createOutgoingStreams } from '#store/outgoing.ts'
+import { PUBLIC_URL, sealing, withReceiver } from '../signals/receivers.ts'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { GATEWAY_KEY } from '../support/fake-decider.ts'
 import { exchange, parseAnswer, request } from '../support/raw-http.ts'
 import { startListener, type WireListener } from '../support/wire-listener.ts'
@@ -16,13 +20,30 @@ const RUNS = 300
 /** Nothing waits for it but what hangs, and what does would take as long on an idle machine. */
 const HANGS_MILLISECONDS = 15_000
 
+let db: TestDatabase
+/** A receiver with a stream. */
+let receiver: Awaited<ReturnType<typeof withReceiver>>
 let decision: WireListener
 let envoy: WireListener
 beforeAll(async () => {
-  decision = await startListener('decision', { limits: LIMITS, publicUrl: 'https://authz.acme.test' })
+  db = await openTestDatabase()
+  receiver = await withReceiver(db)
+  await db.owner`update signal_receivers set stream = ${STREAM}::text::uuid`
+  const store = createOutgoingStreams(db, () => Promise.resolve(sealing))
+  const transmitter = createTransmitter({
+    publicUrl: PUBLIC_URL,
+    store,
+    sign: () => Promise.resolve('a.b.c'),
+  })
+  decision = await startListener('decision', { limits: LIMITS, publicUrl: PUBLIC_URL, transmitter })
   envoy = await startListener('ext-authz', { limits: LIMITS })
 })
-afterAll(() => Promise.all([decision, envoy].map(({ listener }) => listener.close(0))))
+afterAll(async () => {
+  await Promise.all([decision, envoy].map(({ listener }) => listener.close(0)))
+  await db.close()
+})
+
+const STREAM = '00000000-0000-4000-8000-000000000001'
 
 const method = fc.constantFrom(
   'GET',
@@ -48,6 +69,13 @@ const route = fc.constantFrom(
   '/forward-auth',
   '/openapi.json',
   '/.well-known/authzen-configuration',
+  '/.well-known/ssf-configuration/tenants/acme',
+  '/v1/ssf/stream',
+  `/v1/ssf/stream?stream_id=${STREAM}`,
+  '/v1/ssf/status',
+  `/v1/ssf/status?stream_id=${STREAM}`,
+  '/v1/ssf/verify',
+  `/v1/ssf/poll/${STREAM}`,
 )
 const printable = fc.string({ unit: fc.constantFrom(...'/..%2e%5c\\;?#&=abc{}"\u00e9'), maxLength: 20 })
 const target = fc.oneof(
@@ -154,6 +182,66 @@ test.each(['decision', 'envoy'] as const)(
     expect(await isHealthy()).toBe(true)
   },
 )
+
+const word = fc.constantFrom(
+  ...['stream_id', 'status', 'reason', 'state', 'delivery', 'method', 'endpoint_url', 'authorization_header'],
+  ...[
+    'events_requested',
+    'description',
+    'maxEvents',
+    'ack',
+    'setErrs',
+    'err',
+    'paused',
+    'enabled',
+    'disabled',
+  ],
+  ...['urn:ietf:rfc:8935', 'urn:ietf:rfc:8936', 'https://r.example/e', STREAM],
+)
+const { value: told } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3 },
+    fc.oneof(
+      word,
+      fc.string({ maxLength: 8 }),
+      fc.integer(),
+      fc.constantFrom(null, true, -0.5, '\u0000', '\ud800'),
+    ),
+    fc.array(tie('value'), { maxLength: 3 }),
+    fc.dictionary(word, tie('value'), { maxKeys: 4 }),
+  ),
+}))
+
+test('nothing that a receiver says makes the listener answer 5xx, nor revocations fail', async () => {
+  const paths = ['/v1/ssf/stream', '/v1/ssf/status', '/v1/ssf/verify', `/v1/ssf/poll/${STREAM}`]
+  const methods = ['GET', 'POST', 'POST', 'PUT', 'PATCH', 'DELETE']
+  const asked = fc.record({
+    verb: fc.constantFrom(...methods),
+    path: fc.constantFrom(
+      ...paths,
+      `/v1/ssf/stream?stream_id=${STREAM}`,
+      `/v1/ssf/status?stream_id=${STREAM}`,
+    ),
+    said: fc.dictionary(word, told, { maxKeys: 5 }),
+    owns: fc.boolean(),
+  })
+  const auth = [
+    ['authorization', `Bearer ${receiver.key}`],
+    ['content-type', 'application/json'],
+  ] as const
+  await fc.assert(
+    fc.asyncProperty(asked, async ({ verb, path, said, owns }) => {
+      // A poll that waits would be no fault, and take its time.
+      const text = JSON.stringify({ ...said, ...(owns && { stream_id: STREAM }), returnImmediately: true })
+      const { status } = await request(decision.port, verb, path, auth, verb === 'GET' ? '' : text)
+      expect(status >= 200 && status < 500).toBe(true)
+      await db.owner`update signal_receivers set stream = ${STREAM}::text::uuid`
+    }),
+    { numRuns: 200, interruptAfterTimeLimit: 20_000 },
+  )
+  expect(await receiver.revoke('bot')).toBeDefined()
+  expect(decision.counts.get('fault')).toBeUndefined()
+})
 
 test('bytes that are no HTTP at all do not hurt either', async () => {
   await fc.assert(

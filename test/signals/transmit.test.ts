@@ -67,9 +67,10 @@ async function withReceiver(kind: 'caep' | 'webhook', more: { readonly privateNe
     url,
     audience: 'https://receiver.example',
     privateNetwork: true,
+    key: undefined,
     ...more,
   }
-  expect(await createSignalAdminStore(db, ACTOR).addReceiver(tenant, receiver)).toBe('added')
+  expect(await store.addReceiver(tenant, receiver)).toBe('added')
   return { tenant, store }
 }
 
@@ -77,7 +78,14 @@ function deliver(): Promise<number> {
   const onFault = (about: string, cause: string): void => {
     faults.push(`${about}: ${cause}`)
   }
-  return deliverDue({ outbox: createOutbox(db), sign: signer.sign, send: sendOutbound, onFault })
+  return deliverDue({
+    outbox: createOutbox(db),
+    sign: signer.sign,
+    issuerOf: () => US,
+    openAuthorization: () => Promise.resolve(undefined),
+    send: sendOutbound,
+    onFault,
+  })
 }
 
 function revocation(tenant: TenantId | null, kind: 'subject' | 'agent' | 'tool' | 'token', id: string) {
@@ -221,6 +229,6 @@ test('a receiver does not become the way to what only we can reach', async () =>
 test('a receiver that was removed is told nothing more', async () => {
   const { tenant, store } = await withReceiver('webhook')
   await store.revoke(revocation(tenant, 'agent', 'bot'))
-  expect(await createSignalAdminStore(db, ACTOR).removeReceiver(tenant, 'edge')).toBe('removed')
+  expect(await store.removeReceiver(tenant, 'edge')).toBe('removed')
   expect(await deliver()).toBe(0)
 })

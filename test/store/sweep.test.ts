@@ -4,7 +4,6 @@ import type { TenantId } from '#model/ids.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createWriter } from '#store/audit.ts'
 import { registerEphemeral } from '#store/ephemeral-agents.ts'
-import { createSignalAdminStore } from '#store/signals.ts'
 import { sweep } from '#store/sweep.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { newTenant } from '../support/store-samples.ts'
@@ -38,8 +37,9 @@ test.each([
     url: 'https://r.example',
     audience: 'r',
     privateNetwork: false,
+    key: undefined,
   } as const
-  await createSignalAdminStore(db, ACTOR).addReceiver(tenant, receiver)
+  await createAdminStore(db, ACTOR).addReceiver(tenant, receiver)
   await db.owner`
     insert into signal_outbox (receiver, subject, events, attempts, next_at, delivered_at)
     select receiver, '{}', '{}', ${attempts}, now() - make_interval(days => ${nextDays}::int),

@@ -52,5 +52,6 @@ export function metricSources(): MetricSources {
       tenants: { compiled: 1, checking: 0, unproven: 0, different: 0 },
     }),
     telemetryLost: () => 0,
+    signalQueue: () => ({ waiting: 12, dropped: 3 }),
   }
 }

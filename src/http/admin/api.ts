@@ -14,6 +14,7 @@ import { gatewayRoutes } from './gateways.ts'
 import { grantRoutes } from './grants.ts'
 import { issuerRoutes } from './issuers.ts'
 import { Problem, problemBody } from './problem.ts'
+import { receiverRoutes } from './receivers.ts'
 import { releaseRoutes } from './releases.ts'
 import { revocationRoutes } from './revocations.ts'
 import { type At, createAt } from './route.ts'
@@ -65,6 +66,7 @@ export function createAdminApi(parts: AdminApiParts): OpenAPIHono<AdminEnv> {
   entityRoutes(app, at)
   releaseRoutes(app, at)
   revocationRoutes(app, at)
+  receiverRoutes(app, at)
   decisionRoutes(app, at, log)
   explainRoutes(app, at, parts.explain)
   tokenRoutes(app, at)
