@@ -47,9 +47,12 @@ export const RESULTS_MAX = 1_000
 export const JUDGED_MAX = 1_000
 /** Most that one page looks at, decided or left out by what narrows the search. */
 export const LOOKED_AT_MAX = 50_000
-/** How many are decided, or looked at, in one turn of the event loop. */
+/** Bytes that one page reads of its question: a large one is read for each candidate that is decided. */
+export const BYTES_MAX = 4_194_304
+/** How many are decided, or looked at, in one turn of the event loop, and of how many bytes. */
 const JUDGED_PER_TURN = 8
 const LOOKED_AT_PER_TURN = 500
+const BYTES_PER_TURN = 65_536
 
 /**
  * One page of what would be allowed in the open place of a question.
@@ -94,13 +97,15 @@ async function lookFor(
   const { search } = request
   const results: Found['results'][number][] = []
   const sieve = new Sieve(search, registry)
+  const judgedMax = shareOf(BYTES_MAX, search, JUDGED_MAX)
+  const perTurn = shareOf(BYTES_PER_TURN, search, JUDGED_PER_TURN)
   let [judged, lookedAt, last] = [0, 0, after]
   for (const sought of soughtAfter(request, { registry, release }, after)) {
     if (sought === undefined) {
       await nextTurn()
       continue
     }
-    if (results.length >= limit || judged >= JUDGED_MAX || lookedAt >= LOOKED_AT_MAX)
+    if (results.length >= limit || judged >= judgedMax || lookedAt >= LOOKED_AT_MAX)
       return { results, judged, next: { after: last, limit } }
     lookedAt += 1
     last = sought.id
@@ -108,7 +113,7 @@ async function lookFor(
     const question = sieve.lets(sought) ? search.ask(sought.id) : undefined
     if (question === undefined) continue
     judged += 1
-    await makeRoom(judged, JUDGED_PER_TURN)
+    await makeRoom(judged, perTurn)
     const { judgement } = await judgeOne(sieve.watch(steps.judgePolicy, sought), sharing(question, request))
     if (judgement.effect === 'allow') results.push({ id: sought.id, obligations: judgement.obligations })
     if (sieve.isClosed) break
@@ -119,6 +124,11 @@ async function lookFor(
 /** All candidates are one question of the caller: they share its proofs. */
 function sharing(question: AuthorizationRequest, { batch }: AuthorizationRequest): AuthorizationRequest {
   return batch === undefined ? question : { ...question, batch }
+}
+
+/** How often the question fits into `bytes`: at least once, and at most `most` times. */
+function shareOf(bytes: number, { size }: Search, most: number): number {
+  return Math.max(1, Math.min(most, Math.floor(bytes / Math.max(1, size))))
 }
 
 async function makeRoom(count: number, each: number): Promise<void> {

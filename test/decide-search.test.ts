@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createSealing } from '#admin/sealing.ts'
-import { JUDGED_MAX, RESULTS_MAX } from '#decide-search.ts'
+import { BYTES_MAX, JUDGED_MAX, RESULTS_MAX } from '#decide-search.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { GatewayId } from '#model/ids.ts'
 import type { StoredEntity } from '#model/registry.ts'
@@ -242,6 +242,17 @@ describe('cost', () => {
     expect(traced(world)).toMatchObject({ judged: JUDGED_MAX, complete: false })
     expect(await findAll(world, 'resource', WHICH)).toEqual(['z'])
   })
+})
+
+test('a page of a large question decides fewer, and is not the end either', async () => {
+  const world = await docs([ALL], many(100))
+  const large = { ...WHICH, context: { text: 'x'.repeat(200_000) } }
+  const { results, page } = await pageOf(world, 'resource', large)
+  expect([results.length, page?.next_token === '']).toEqual([
+    Math.floor(BYTES_MAX / JSON.stringify(large).length),
+    false,
+  ])
+  expect(await findAll(world, 'resource', large)).toHaveLength(100)
 })
 
 test('a search is one row, with how many were decided and which were shown', async () => {

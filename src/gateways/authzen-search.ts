@@ -76,6 +76,7 @@ function readSearch(
     type,
     ...(party !== undefined && { party }),
     question: questionOf(body, open),
+    size: wire.body.length,
     token: page?.token === '' ? undefined : (page?.token ?? undefined),
     limit: page?.limit ?? undefined,
     ask(id) {

@@ -90,6 +90,8 @@ export interface Search {
   readonly party?: 'agent' | 'user'
   /** What was asked, without the open id, the page and whatever is new for each request; a page token holds for nothing else. */
   readonly question: JsonObject
+  /** Bytes of the whole question, which each candidate is asked with. */
+  readonly size: number
   readonly token: string | undefined
   /** Most results of one page. Undefined: as on the page before, at first as many as there may be. */
   readonly limit: number | undefined

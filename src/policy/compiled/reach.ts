@@ -22,8 +22,8 @@ export interface OpenQuery {
 /** Which entities could stand in the open place of a query and be allowed; never fewer than those that are. */
 export type Reach = 'nothing' | 'everything' | ((entity: ScopeSide) => boolean)
 
-/** Most policies whose conditions are looked at; with more, all of them may hold. */
-const CONDITIONS_MAX = 500
+/** Most policies that are looked at; with more, nothing is ruled out. */
+const POLICIES_MAX = 500
 
 /**
  * Which entities could be allowed in the place `side`, by the scopes that name them and by what the conditions come to without them.
@@ -32,10 +32,11 @@ const CONDITIONS_MAX = 500
  */
 export function reachOf(release: Release, asked: OpenQuery, side: 'principal' | 'resource'): Reach {
   const environment = new Environment(withoutOpen(asked))
-  const { known, records } = matchingOf(release, asked, environment)
+  const { known, ordinals } = matchingOf(release, asked, environment)
+  if (ordinals.length > POLICIES_MAX) return 'everything'
+  const records = ordinals.map((ordinal) => release.policy(ordinal))
   const { type } = asked.query[side]
-  const outcomes = (record: PolicyRecord): number =>
-    records.length > CONDITIONS_MAX ? TRUE | FALSE : possibleOutcomes(record, environment)
+  const outcomes = (record: PolicyRecord): number => possibleOutcomes(record, environment)
   const isStopped = records.some(
     (record) =>
       record.effect === 'forbid' && isForAll(record, asked, known) && (outcomes(record) & FALSE) === 0,
@@ -100,12 +101,12 @@ function matchingOf(release: Release, { query, open }: OpenQuery, environment: E
     ...(!open.has('action') && { action: { uid: query.action, ancestors: query.actionAncestors } }),
     ...(resource !== undefined && { resource }),
   }
-  return { known, records: release.matchingOpen(known).map((ordinal) => release.policy(ordinal)) }
+  return { known, ordinals: release.matchingOpen(known) }
 }
 
 interface Matching {
   readonly known: OpenScopeQuestion
-  readonly records: readonly PolicyRecord[]
+  readonly ordinals: readonly number[]
 }
 
 /** Undefined where its ancestors are not known: then every scope could match. */
@@ -119,6 +120,8 @@ function sideOf(uid: EntityUid, environment: Environment): ScopeSide | undefined
 }
 
 function possibleOutcomes(record: PolicyRecord, environment: Environment): number {
+  // Those of a release that was stored before there were any would have to be parsed anew each time.
+  if (record.conditions === undefined) return TRUE | FALSE
   try {
     return outcomesOf(record, environment)
   } catch {

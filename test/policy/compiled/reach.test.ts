@@ -184,6 +184,12 @@ describe('what narrows', () => {
     ])
   })
 
+  test('more policies than are looked at rule out nothing', async () => {
+    const texts = Array.from({ length: 501 }, () => permit('principal, action, resource == R::"one"'))
+    expect(await reach(texts)).toBe('everything')
+    expect(typeof (await reach(texts.slice(1)))).toBe('function')
+  })
+
   test('policies that can not be taken apart rule out nothing', async () => {
     const release = await releaseOfTexts([permit(ANY, 'when { context.no }')])
     const broken: Release = {
