@@ -53,10 +53,12 @@ export function judgeCall(
   const delegated = guardDelegation({ identity, tenant, findAgent, tool }, call, fits)
   if (!delegated.ok) return stopped(delegated.failure, tenant, identity)
   const acting = delegated.value
+  const isRead = call.protocolEffect === 'read'
+  const hasTools = release.vocabulary !== 'own'
   const beyond =
     guardPossession(acting, tenant.rules, tool, registry) ??
-    guardFreshKeys(acting, tenant.rules, tool, registry) ??
-    guardApiKey(acting, tool, call.protocolEffect === 'read', registry) ??
+    guardFreshKeys(acting, tenant.rules, hasTools ? tool : undefined, registry, isRead) ??
+    guardApiKey(acting, tool, isRead, registry) ??
     guardScopes(acting.token, scopesNeeded(tenant.rules, tool, registry), detailed)
   if (beyond !== undefined) return stopped(beyond, tenant, acting)
 

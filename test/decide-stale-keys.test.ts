@@ -94,6 +94,40 @@ test('keys that are due but not overdue are enough, and so are overdue ones once
   expect(await ask(world, 'crm/high')).toMatchObject({ effect: 'allow' })
 })
 
+test('naming a tool by an action, or by another spelling, does not get around it', async () => {
+  const world = await worldWith(PERMIT)
+  await loseIssuer(world, 11 * MINUTE)
+  const credentials = { access_token: token }
+  for (const body of [
+    { credentials, action: { name: 'crm/high' } },
+    { credentials, tool: 'CRM/high' },
+    { credentials, tool: 'crm/high ' },
+  ])
+    expect(await askWorld(world, body)).toMatchObject({ effect: 'deny' })
+})
+
+test('where the tenant has its own vocabulary no action is a tool, and only its rule denies', async () => {
+  const own = '@id("all") permit (principal, action, resource);'
+  const asked = {
+    action: { name: 'read' },
+    resource: { type: 'Doc', id: '1' },
+    credentials: { access_token: token },
+  }
+  for (const [rules, code] of [
+    [undefined, undefined],
+    [{ freshKeys: 'critical' }, 'token.keys_stale'],
+  ] as const) {
+    const world = await worldWith(own, { ...(rules !== undefined && { rules }) })
+    published = [key]
+    await keys.reload('acme' as TenantId, ISSUER)
+    published = undefined
+    clock += 11 * MINUTE
+    const decision = await askWorld(world, asked)
+    expect(decision.reasons[0]?.code === 'token.keys_stale' ? 'token.keys_stale' : undefined).toBe(code)
+    expect(world.rows.at(-1)?.facts).toMatchObject({ identity: { stale_keys: [ISSUER.issuer] } })
+  }
+})
+
 test("the tenant's rule says from which risk on", async () => {
   const all = await worldWith(PERMIT, { rules: { freshKeys: 'all' } })
   await loseIssuer(all, 11 * MINUTE)

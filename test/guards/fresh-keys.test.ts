@@ -31,3 +31,18 @@ test.each<[TenantRules['freshKeys'], readonly (string | undefined)[]]>([
     expect(guardFreshKeys({}, rules, place, registry)).toBeUndefined()
   }
 })
+
+test.each<[string | undefined, string | undefined, boolean]>([
+  ['low', undefined, false],
+  ['high', undefined, true],
+  ['unregistered', undefined, false],
+  [undefined, undefined, false],
+  ['unregistered', 'high', true],
+])(
+  "a protocol's method of %s that only reads is stopped with the rule %s: %s",
+  (place, freshKeys, isDenied) => {
+    const rules = freshKeys === undefined ? {} : ({ freshKeys: 'high' } as const)
+    const stop = guardFreshKeys({ staleKeys: [ISSUER] }, rules, place, registry, true)
+    expect(stop?.code).toBe(isDenied ? 'token.keys_stale' : undefined)
+  },
+)
