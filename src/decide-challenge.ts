@@ -14,6 +14,8 @@ import { bindAction } from '#protocols/bind-action.ts'
 export function askForCredentials(stop: Stop, request: AuthorizationRequest, tenant: TenantState): Stop {
   if (!isWithoutCredentials(stop.code)) return stop
   const { rules, registry } = tenant
+  // Nobody's message is read for nothing before anybody is known.
+  if (rules?.scopes === undefined && rules?.proofOfPossession === undefined) return stop
   const bound = bindAction(request, tenant)
   if (!bound.ok) return stop
   const tool = toolIdOf(bound.value, registry)?.id
