@@ -7,6 +7,7 @@ import { createEvaluate } from '#policy/engine/evaluate.ts'
 import type { Evaluate } from '#policy/port.ts'
 import { type CaseSet, generateCaseSet } from './support/generate/case-set.ts'
 import type { GenRequest } from './support/generate/facts.ts'
+import { AGENTS, generateWarderTenant, RESOURCES, TOOLS, USERS } from './support/generate/warder.ts'
 import { sendable, tenantOf } from './support/generate/world.ts'
 import { findAll, isAllowed, type Open } from './support/search.ts'
 import { createWorld, type World } from './support/world.ts'
@@ -93,6 +94,23 @@ describe.each(ENGINES)(
       seen.isEnough(sets)
     })
 
+    test('of generated tenants in the vocabulary of Warder', { timeout: 300_000 }, async () => {
+      const seen = new Seen()
+      for (let seed = 1; seed <= sets * 2; seed += 1) {
+        const world = await createWorld('acme', {
+          ...(await generateWarderTenant(seed, 'acme')),
+          policies: [],
+          evaluate,
+        })
+        for (const [open, body, ids] of warderQuestions(seed)) {
+          const ways = await bothWays(world, open, body, ids, [undefined, 1][seed % 2])
+          expect([seed, body, ways.found]).toEqual([seed, body, ways.allowed])
+          seen.add(ids, ways)
+        }
+      }
+      seen.isEnough(sets)
+    })
+
     test('of the demo: tools, data, actions and parties, suspended ones too', {
       timeout: 300_000,
     }, async () => {
@@ -109,15 +127,41 @@ describe.each(ENGINES)(
   },
 )
 
+/** Questions about a generated tenant, with everything that could be found. */
+function* warderQuestions(seed: number): Iterable<readonly [Open, JsonObject, readonly string[]]> {
+  const at = (list: readonly string[]): string => list[seed % list.length] ?? ''
+  const context: JsonObject = { ...(seed % 3 > 0 && { user: at(USERS) }), warder: WARDER }
+  const by = { subject: { type: 'agent', id: at(AGENTS) }, context }
+  const data = { type: 'Warder::Resource', id: at(RESOURCES) }
+  const kinds = RESOURCES.flatMap((id) => (id.startsWith('kind:') ? [id.slice(5)] : []))
+  yield ['resource', { ...by, action: { name: CALL }, resource: { type: 'tool' } }, TOOLS]
+  yield [
+    'resource',
+    { ...by, action: { name: at(TOOLS) }, resource: { type: 'Warder::Resource' } },
+    RESOURCES,
+  ]
+  yield ['resource', { ...by, action: { name: at(TOOLS) }, resource: { type: 'kind' } }, kinds]
+  yield ['action', { ...by, resource: data }, TOOLS]
+  const call = { action: { name: at(TOOLS) }, resource: data }
+  yield ['subject', { ...call, subject: { type: 'agent' }, context }, AGENTS]
+  yield [
+    'subject',
+    { ...call, subject: { type: 'user' }, context: { agent: at(AGENTS), warder: WARDER } },
+    USERS,
+  ]
+  const act = { type: 'agent', properties: { act: { sub: at(AGENTS) } } }
+  yield ['subject', { ...call, subject: act, context }, AGENTS]
+}
+
 const CALL = 'tools/call'
-const AGENTS = ['triage-bot', 'release-bot', 'old-bot']
-const USERS = ['alice', 'dave', undefined]
+const DEMO_AGENTS = ['triage-bot', 'release-bot', 'old-bot']
+const DEMO_USERS = ['alice', 'dave', undefined]
 const WARDER: JsonObject = { arguments: { amount: 10 }, risk: { score: 10 } }
 
 /** Questions about the demo, with the type of what is looked for. */
 function* demoQuestions(tools: readonly string[]): Iterable<readonly [Open, JsonObject, string]> {
-  for (const id of AGENTS) {
-    for (const user of USERS) {
+  for (const id of DEMO_AGENTS) {
+    for (const user of DEMO_USERS) {
       const by = { subject: { type: 'agent', id }, context: contextOf(user) }
       const tool = { type: 'tool', id: 'github/list_repos' }
       const website = { type: 'Warder::Resource', id: 'repo/website' }
@@ -134,9 +178,9 @@ function* demoQuestions(tools: readonly string[]): Iterable<readonly [Open, Json
   }
   for (const id of tools) {
     const call = { action: { name: CALL }, resource: { type: 'tool', id } }
-    for (const user of USERS)
+    for (const user of DEMO_USERS)
       yield ['subject', { ...call, subject: { type: 'agent' }, context: contextOf(user) }, 'Warder::Agent']
-    for (const agent of AGENTS)
+    for (const agent of DEMO_AGENTS)
       yield [
         'subject',
         { ...call, subject: { type: 'user' }, context: { agent, warder: WARDER } },

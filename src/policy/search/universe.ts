@@ -42,7 +42,7 @@ export function soughtAfter(
       : named([CALL], ACTION, after)
   if (NAMES_OF_TOOLS.has(type)) return named(toolsOf(registry, release), TOOL, after)
   const cedarType = cedarTypeName(type)
-  if (cedarType === 'resource') return ofType(registry, release, RESOURCE, after)
+  if (cedarType === 'resource' || cedarType === RESOURCE) return ofType(registry, release, RESOURCE, after)
   return Object.hasOwn(release.schema?.entityTypes ?? {}, cedarType)
     ? ofType(registry, release, cedarType, after)
     : prefixed(registry, `${type}:`, after)
