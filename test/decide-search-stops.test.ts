@@ -17,7 +17,7 @@ import { RevocationSnapshot } from '#revocation/snapshot.ts'
 import { act, FOREIGN, federation, TOOL, tokenOf, worldOf } from './delegation/scene.ts'
 import { revocation } from './revocation/subjects.ts'
 import { findAll, isAllowed, type Open, pageOf, search } from './support/search.ts'
-import { createWorld, NOON, stateOf, type World, type WorldInput } from './support/world.ts'
+import { createWorld, NOON, policyFile, stateOf, type World, type WorldInput } from './support/world.ts'
 
 const evaluate = createEvaluate(createEngine())
 const LOW = { warder: { risk: { score: 10 } } }
@@ -166,6 +166,30 @@ describe('delegated', () => {
     expect(await isAllowed(world, 'subject', who, 'alice')).toBe(false)
     expect(asked).toHaveLength(1)
   })
+})
+
+test('whoever has delegated to an agent is found by what that agent may do', async () => {
+  const agents = ['a', 'b', 'c']
+  const entities = agents.map((id) => ({
+    uid: { type: 'Warder::Agent', id },
+    attrs: { status: 'active', environment: 'any' },
+    tags: {},
+    parents: [],
+  }))
+  const text =
+    '@id("a") permit(principal == Warder::Agent::"a", action, resource); @id("u") permit(principal is Warder::User, action, resource);'
+  const world = await createWorld('acme', { policies: [policyFile(text)], entities })
+  const asked = {
+    subject: { type: 'agent', properties: { act: { sub: 'a' } } },
+    action: { name: 'tools/call' },
+    resource: { type: 'tool', id: 's/t' },
+    context: { user: 'ann' },
+  }
+  // Nobody delegates to himself.
+  const expected = ['b', 'c']
+  for (const id of agents)
+    expect([id, await isAllowed(world, 'subject', asked, id)]).toEqual([id, expected.includes(id)])
+  expect(await findAll(world, 'subject', asked)).toEqual(expected)
 })
 
 test('nobody is counted for what is not found', async () => {

@@ -72,6 +72,7 @@ function policy(random: Random, name: string): string {
     'is Warder::Agent',
     'is Warder::User',
     `== ${agent}`,
+    `== Warder::User::"${random.pick(USERS)}"`,
     'in Warder::Group::"g0"',
     `in ${own}`,
   ]
