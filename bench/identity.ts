@@ -1,4 +1,12 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomUUID,
+  sign,
+  verify as verifySignature,
+} from 'node:crypto'
 import { createKeySets } from '#identity/key-sets.ts'
 import { createProofStep } from '#identity/proof/proof-step.ts'
 import { createMemoryReplayStore } from '#identity/proof/replay.ts'
@@ -155,10 +163,18 @@ async function measure(
     return true
   }
   while (next < WARM_UP) await verifyNext()
+  await report(name, verifyNext)
+}
+
+/** Repeats `work` for one round, or until it is false, and prints what each cost; `perTurn` of them are under way at once. */
+async function report(name: string, work: () => boolean | Promise<boolean>, perTurn = 1): Promise<void> {
+  let done = 0
   const cpu = process.cpuUsage()
   const startedAt = performance.now()
-  while (performance.now() - startedAt < ROUND_MILLISECONDS && (await verifyNext()));
-  const done = next - WARM_UP
+  const turn = async () => {
+    while (performance.now() - startedAt < ROUND_MILLISECONDS && (await work())) done += 1
+  }
+  await Promise.all(Array.from({ length: perTurn }, turn))
   const { user, system } = process.cpuUsage(cpu)
   const wall = (performance.now() - startedAt) / 1000
   const micros = (user + system) / done
@@ -181,3 +197,16 @@ if (signer !== undefined) {
   const proven = Array.from({ length: SAMPLES }, () => requestWith(bound, makeProof(bound)))
   await measure('cached token with a DPoP proof', proven, tenant, false)
 }
+
+/** What no bound request can do without, to compare with: one ES256 signature, here and on the threads of libuv. */
+const text = Buffer.from('x'.repeat(400))
+const signature = sign('sha256', text, client.privateKey)
+const publicKey = createPublicKey(client.privateKey)
+await report('ES256 signature alone', () => verifySignature('sha256', text, publicKey, signature))
+const onThread = () =>
+  new Promise<boolean>((resolve, reject) => {
+    verifySignature('sha256', text, publicKey, signature, (fault, holds) =>
+      fault === null ? resolve(holds) : reject(fault),
+    )
+  })
+await report('ES256 signature alone, on threads', onThread, 32)

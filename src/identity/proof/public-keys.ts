@@ -2,6 +2,7 @@ import { constants, createPublicKey, hash, type KeyObject, verify } from 'node:c
 import { ALGORITHMS } from '#identity/key-set.ts'
 import { weaknessOf } from '#identity/key-strength.ts'
 import type { JsonObject } from '#model/value.ts'
+import { derOf } from './ecdsa-signature.ts'
 
 /** A public key that came with what it signed. */
 export interface PublicKey {
@@ -100,7 +101,7 @@ function verifySignature(alg: string, key: KeyObject, input: string, signature: 
   const data = Buffer.from(input, 'latin1')
   if (alg === 'EdDSA' || alg === 'Ed25519') return verify(null, data, key, signature)
   const digest = `sha${alg.slice(2)}`
-  if (alg.startsWith('ES')) return verify(digest, data, { key, dsaEncoding: 'ieee-p1363' }, signature)
+  if (alg.startsWith('ES')) return verify(digest, data, key, derOf(signature))
   if (alg.startsWith('RS')) return verify(digest, data, key, signature)
   const padding = constants.RSA_PKCS1_PSS_PADDING
   return verify(digest, data, { key, padding, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }, signature)
