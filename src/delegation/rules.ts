@@ -140,10 +140,13 @@ function outside(
 /** The chain is proven as well as the tenant demands; who delegates nothing has nothing to prove. */
 export function ruleEvidence({ identity, tenant }: ChainFacts): Broken | undefined {
   const least = tenant.rules?.chainEvidenceMin
-  const { chain, evidence = 'declared' } = identity.delegation
+  const { chain, evidence = 'declared', unsigned } = identity.delegation
   if (least === undefined || chain.length === 0) return undefined
   return EVIDENCE.indexOf(evidence) < EVIDENCE.indexOf(least)
-    ? { code: 'chain.evidence', detail: `${evidence}, at least ${least}` }
+    ? {
+        code: 'chain.evidence',
+        detail: `${evidence}, at least ${least}${unsigned === undefined ? '' : `; ${unsigned}`}`,
+      }
     : undefined
 }
 

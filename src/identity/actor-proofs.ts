@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { type CryptoKey, calculateJwkThumbprint, compactVerify, exportJWK } from 'jose'
 import { type EpochMilliseconds, type EpochSeconds, toSeconds } from '#lib/clock.ts'
-import type { Actor } from '#model/identity.ts'
+import type { Actor, VerifiedIdentity } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { TenantState } from '#model/state.ts'
 import type { Json, JsonObject } from '#model/value.ts'
@@ -24,14 +24,16 @@ const DIGESTS: ReadonlyMap<Json | undefined, string> = new Map([
 /** What a proof is judged by. */
 interface Demand {
   readonly claims: TokenClaims
-  readonly chain: readonly Actor[]
   readonly tenant: TenantState
   readonly keys: KeySets
   readonly now: EpochMilliseconds
 }
 
+/** What the proofs of a token say of its chain. */
+export type Signing = Pick<VerifiedIdentity['delegation'], 'isSigned' | 'unsigned'>
+
 /**
- * Whether every actor of the chain has signed for its part in it: `actor_proofs` of the token has a proof for each, whose key the
+ * Whether every actor of the chain has signed for its part in it, and if not, why: `actor_proofs` of the token has a proof for each, whose key the
  * tenant has registered for that very actor (`TenantRules.actorKeys`). Stricter than the draft: all proofs, and all for one subject,
  * so that none is grafted from another delegation.
  *
@@ -39,21 +41,33 @@ interface Demand {
  * sign about themselves (`actor_receipts`) is not looked at.
  * @see draft-mcguinness-oauth-actor-proofs, consumer processing, whose steps the comments name
  */
-export async function haveActorsSigned(
+export async function signingOf(
   claims: TokenClaims,
   chain: readonly Actor[],
   by: Pick<Demand, 'tenant' | 'keys' | 'now'>,
-): Promise<boolean> {
+): Promise<Signing> {
+  const objection = await objectionTo(claims, chain, by)
+  return objection === undefined ? { isSigned: true } : { unsigned: objection }
+}
+
+async function objectionTo(
+  claims: TokenClaims,
+  chain: readonly Actor[],
+  by: Pick<Demand, 'tenant' | 'keys' | 'now'>,
+): Promise<string | undefined> {
   const { actor_proofs: texts, actor_proofs_complete: isComplete = true } = claims.payload
   // 3 and 4
   if (!Array.isArray(texts) || chain.length === 0 || texts.length !== chain.length || isComplete !== true)
-    return false
+    return 'not one proof for each actor'
   const proofs = texts.map(readProof)
-  const demand = { ...by, claims, chain }
-  if (!areLinked(proofs) || !isForToken(proofs[0], claims)) return false
-  for (const [i, proof] of proofs.entries())
-    if (proof === undefined || !(await holds(proof, chain[i], demand))) return false
-  return true
+  if (proofs.includes(undefined)) return `proof ${proofs.indexOf(undefined)} is not a readable one`
+  if (!areLinked(proofs)) return 'the proofs are not linked by their digests'
+  if (!isForToken(proofs[0], claims)) return 'the newest proof is not for this token'
+  for (const [i, proof] of proofs.entries()) {
+    const objection = await objectionToOne(proof, chain[i], { ...by, claims })
+    if (objection !== undefined) return `${objection} of proof ${i}`
+  }
+  return undefined
 }
 
 /** 5: a compact JWT of its own type, in which nothing is but what is known. */
@@ -67,9 +81,10 @@ function readProof(text: Json): ParsedJwt | undefined {
 function areLinked(proofs: readonly (ParsedJwt | undefined)[]): boolean {
   const named = proofs[0]?.payload['prh_alg']
   const digest = DIGESTS.get(named)
+  if (digest === undefined) return false
   return proofs.every((proof, i) => {
     const older = proofs[i + 1]
-    const expected = older && digest && hash(digest, older.text, 'base64url')
+    const expected = older && hash(digest, older.text, 'base64url')
     return proof !== undefined && proof.payload['prh_alg'] === named && proof.payload['prh'] === expected
   })
 }
@@ -84,17 +99,23 @@ function isForToken(newest: ParsedJwt | undefined, { payload, issuer }: TokenCla
 }
 
 /** 5, 7 and 8: one actor's own proof, of its own key, for the subject of the token. */
-async function holds(proof: ParsedJwt, actor: Actor | undefined, demand: Demand): Promise<boolean> {
+async function objectionToOne(
+  proof: ParsedJwt | undefined,
+  actor: Actor | undefined,
+  demand: Demand,
+): Promise<string | undefined> {
+  if (proof === undefined || actor === undefined) return 'the actor'
   const { claims, now } = demand
-  if (actor === undefined || !isInTime(proof.payload, claims.issuer, toSeconds(now))) return false
-  if (!isBy(proof.payload, actor) || !isAbout(proof.payload, claims)) return false
+  if (!isInTime(proof.payload, claims.issuer, toSeconds(now))) return 'the time'
+  if (!isBy(proof.payload, actor)) return 'the actor'
+  if (!isAbout(proof.payload, claims)) return 'the subject or target'
   const key = await keyOf(proof, actor, demand)
-  if (key === undefined) return false
+  if (key === undefined) return 'the key'
   try {
     await compactVerify(proof.text, key, { algorithms: [proof.alg] })
-    return true
+    return undefined
   } catch {
-    return false
+    return 'the signature'
   }
 }
 

@@ -4,7 +4,7 @@ import type { Gateway } from '#model/gateway.ts'
 import type { Stop, Transaction, VerifiedIdentity } from '#model/identity.ts'
 import { type AuthorizationRequest, type Credential, isJsonDialect } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
-import { haveActorsSigned } from './actor-proofs.ts'
+import { signingOf } from './actor-proofs.ts'
 import { asRegistered, readApiKey } from './api-key.ts'
 import { identityFromClaims } from './asserted.ts'
 import { mayAssert } from './assertion.ts'
@@ -165,16 +165,14 @@ async function identityFromToken(
   const identity = reconcile(parties.value, parts.named, tenant, parts.canAssert)
   if (!identity.ok) return identity
   const { presenter, nonce, once } = possession.value
-  const isSigned =
-    verified.value.payload['actor_proofs'] !== undefined &&
-    (await haveActorsSigned(verified.value, parties.value.chain, {
-      tenant,
-      keys: parts.keys,
-      now: request.now,
-    }))
+  const by = { tenant, keys: parts.keys, now: request.now }
+  const signing =
+    verified.value.payload['actor_proofs'] === undefined
+      ? undefined
+      : await signingOf(verified.value, parties.value.chain, by)
   const proven: VerifiedIdentity = {
     ...asRegistered(identity.value),
-    ...(isSigned && { delegation: { ...identity.value.delegation, isSigned } }),
+    ...(signing !== undefined && { delegation: { ...identity.value.delegation, ...signing } }),
     ...(presenter !== undefined && { presenter }),
     ...(nonce !== undefined && { nonce }),
   }

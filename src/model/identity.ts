@@ -129,6 +129,8 @@ export interface VerifiedIdentity {
     readonly chain: readonly Actor[]
     /** Set when every actor has signed for its part (`actor_proofs`). */
     readonly isSigned?: true
+    /** Why `actor_proofs` that are there do not say so; for the log. */
+    readonly unsigned?: string
     /** Undefined: `none` without a chain, `declared` from a gateway, `token` from a token. */
     readonly evidence?: ChainEvidence
     /** Delegation grants that this chain rests on; revoking one ends it. */

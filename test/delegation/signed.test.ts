@@ -114,6 +114,11 @@ test.each<[string, Asked, string]>([
   expect(rows[0]?.facts).toMatchObject({ identity: { delegation: { evidence } } })
 })
 
+test('the row says which proof does not hold', async () => {
+  const { rows } = await decide({ rules: { chainEvidenceMin: 'signed', actorKeys: { b: [own.b.jkt] } } })
+  expect(rows[0]?.trace['detail']).toBe('proven, at least signed; the key of proof 1')
+})
+
 test('a chain that is signed meets every lower demand', async () => {
   for (const chainEvidenceMin of ['declared', 'token', 'registered', 'proven'] as const)
     expect(codeOf((await decide({ rules: { chainEvidenceMin } })).decision)).toBe('policy.permit')

@@ -258,6 +258,13 @@ test.each<[string, Case]>([
   ['the newest is for another token', { changes: { c: { payload: { origin_jti: 'token-0' } } } }],
   ['the oldest names one before it', { changes: { a: { payload: { prh: digestOf('older') } } } }],
   ['their digests are weak', { linked: ['sha-256-32', 'sha256'] }],
+  [
+    'an unknown digest excuses them from naming each other',
+    {
+      linked: ['sha-256-32', 'sha256'],
+      changes: { b: { payload: { prh: undefined } }, c: { payload: { prh: undefined } } },
+    },
+  ],
   ['no key is registered for an actor', { rules: () => ({ actorKeys: { c: [own.c.jkt], b: [own.b.jkt] } }) }],
   [
     'an actor is called as a member of every object',
