@@ -177,7 +177,7 @@ test('whoever has delegated to an agent is found by what that agent may do', asy
     parents: [],
   }))
   const text =
-    '@id("a") permit(principal == Warder::Agent::"a", action, resource); @id("u") permit(principal is Warder::User, action, resource);'
+    '@id("a") permit(principal == Warder::Agent::"a", action, resource); @id("u") permit(principal == Warder::User::"ann", action, resource);'
   const world = await createWorld('acme', { policies: [policyFile(text)], entities })
   const asked = {
     subject: { type: 'agent', properties: { act: { sub: 'a' } } },
@@ -185,6 +185,9 @@ test('whoever has delegated to an agent is found by what that agent may do', asy
     resource: { type: 'tool', id: 's/t' },
     context: { user: 'ann' },
   }
+  const plain = { ...asked, subject: { type: 'agent' } }
+  expect(await findAll(world, 'subject', plain)).toEqual(['a'])
+  expect(await findAll(world, 'subject', { ...plain, context: { user: 'bob' } })).toEqual([])
   // Nobody delegates to himself.
   const expected = ['b', 'c']
   for (const id of agents)
