@@ -156,7 +156,7 @@ export const SETTINGS: readonly Setting[] = [
     'publicUrl',
     publicUrl,
     undefined,
-    'URL under which gateways reach the decision listener, for AuthZEN metadata. Unset: made from the address of the listener.',
+    'URL under which the decision listener is reached, for AuthZEN metadata and the issuers of security events (URL/tenants/TENANT). Unset: made from the address of the listener.',
   ),
   setting(
     'WARDER_TLS_CERT',
