@@ -93,6 +93,12 @@ test.each<[string, Partial<ApiKey>, string]>([
   expect(decision.effect === 'allow' ? 'allow' : decision.reasons[0]?.code).toBe(expected)
 })
 
+test('no scope of an API key makes it enough above low risk', async () => {
+  const apiKeys = new Map([[hash, { ...apiKey, scopes: ['issues.write', 'admin', '*'] }]])
+  const demanding = await worldWith({ apiKeys, rules: { scopes: { [MEDIUM]: ['issues.write'] } } })
+  expect(await ask(demanding, MEDIUM)).toMatchObject({ reasons: [{ code: 'credentials.key_alone' }] })
+})
+
 test('a key that is not registered is flagged in its row too, and is nowhere', async () => {
   const unknown = newApiKey().key
   const decision = await ask(world, LOW, unknown)

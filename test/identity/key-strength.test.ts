@@ -93,30 +93,43 @@ test.each(WEAK)('a client certificate whose key %s proves nothing', async (_what
     })
 })
 
-test.each(WEAK)('an authority whose key %s issues for nobody', async (_what, make) => {
-  const pathOf = async (keys: webcrypto.CryptoKeyPair) => {
-    const dates = { notBefore: new Date(now - DAY), notAfter: new Date(now + DAY), signingAlgorithm: RSA }
-    const own = await x509.X509CertificateGenerator.createSelfSigned({
-      ...dates,
-      serialNumber: '01',
-      name: 'CN=authority',
-      keys,
-      extensions: [
+test.each(WEAK)(
+  'an authority whose key %s issues for nobody, as an anchor or below one',
+  async (_what, make) => {
+    const pathOf = async (keys: webcrypto.CryptoKeyPair, isAnchor: boolean) => {
+      const dates = { notBefore: new Date(now - DAY), notAfter: new Date(now + DAY), signingAlgorithm: RSA }
+      const extensions = [
         new x509.BasicConstraintsExtension(true, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
-      ],
-    })
-    const leaf = await x509.X509CertificateGenerator.create({
-      ...dates,
-      serialNumber: '02',
-      subject: 'CN=leaf',
-      issuer: own.subject,
-      publicKey: keys.publicKey,
-      signingKey: keys.privateKey,
-    })
-    const [anchor, below] = [own, leaf].map((each) => new X509Certificate(Buffer.from(each.rawData)))
-    return anchor && below && leadsTo(below, [], [anchor], 'acme.example', now)
-  }
-  expect(await pathOf(await webKeys(generateKeyPairSync('rsa', { modulusLength: 2_048 })))).toBe(true)
-  expect(await pathOf(await webKeys(make()))).toBe(false)
-})
+      ]
+      const above = isAnchor ? keys : await webKeys(generateKeyPairSync('rsa', { modulusLength: 2_048 }))
+      const root = { ...dates, serialNumber: '01', name: 'CN=root', keys: above, extensions }
+      const highest = await x509.X509CertificateGenerator.createSelfSigned(root)
+      const own = await x509.X509CertificateGenerator.create({
+        ...dates,
+        serialNumber: '03',
+        subject: 'CN=authority',
+        issuer: highest.subject,
+        publicKey: keys.publicKey,
+        signingKey: above.privateKey,
+        extensions,
+      })
+      const leaf = await x509.X509CertificateGenerator.create({
+        ...dates,
+        serialNumber: '02',
+        subject: 'CN=leaf',
+        issuer: own.subject,
+        publicKey: keys.publicKey,
+        signingKey: keys.privateKey,
+      })
+      const read = (made: x509.X509Certificate) => new X509Certificate(Buffer.from(made.rawData))
+      return leadsTo(read(leaf), [read(own)], [read(highest)], 'acme.example', now)
+    }
+    const good = await webKeys(generateKeyPairSync('rsa', { modulusLength: 2_048 }))
+    const weak = await webKeys(make())
+    for (const isAnchor of [true, false]) {
+      expect(await pathOf(good, isAnchor)).toBe(true)
+      expect(await pathOf(weak, isAnchor)).toBe(false)
+    }
+  },
+)

@@ -75,6 +75,13 @@ const WEAK: readonly (readonly [string, () => readonly (readonly [Pair, readonly
     },
   ],
   ['an RSA key whose factors can be found from how they were made', () => withHonest(faultyPair())],
+  [
+    'one of them that zeros make look otherwise',
+    () => {
+      const pair = faultyPair()
+      return withHonest(spelt(pair, { n: longer(pair.jwk.n) }))
+    },
+  ],
   ['a key on a curve of others', () => withHonest(ellipticOf('secp256k1'))],
   [
     'a key on a curve of others that goes by ours',

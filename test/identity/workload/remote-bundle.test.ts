@@ -167,6 +167,13 @@ test.each<[string, () => object]>([
   expect(await ask(byTwo)).toBe(ID)
 })
 
+test('a workload whose own certificate is put into the bundle issues for nobody, itself included', async () => {
+  const other = await make('06', byOne)
+  bundle = { keys: [entry(byOne)] }
+  expect(await ask(other)).toBe(DENIED)
+  expect(await ask(byOne)).toBe(DENIED)
+})
+
 test('the bundle of one trust domain, or of one tenant, counts for no other', async () => {
   const foreign = await make('05', one, 'spiffe://other.example/agent')
   publish([one])
