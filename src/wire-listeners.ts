@@ -19,6 +19,7 @@ import type { Database } from '#store/database.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import type { FeedParts, StateFeed } from '#store/state-feed.ts'
 import { speaksTls } from '#unsafe-settings.ts'
+import type { WiredPolls } from '#wire-polls.ts'
 import type { WiredSignals } from '#wire-signals.ts'
 import type { ListenerTls } from '#wire-tls.ts'
 import type { Fronts } from '#wire-workers.ts'
@@ -57,6 +58,7 @@ export interface Parts {
   readonly events: RevocationEvents
   readonly receiveSet: ReceiveSet
   readonly signals: Pick<WiredSignals, 'keys' | 'transmitter' | 'figures'>
+  readonly streams: WiredPolls
 }
 
 /** A front that is replaced has successors: nothing is lost by taking requests a little longer. */
@@ -155,7 +157,7 @@ function addressUrl({ host, port }: Config['listen'], isTls: boolean): string {
 function adminParts(
   config: Config,
   logger: Logger,
-  { decider, feed, log, engine, store, db, share }: Parts & { readonly share: Share },
+  { decider, feed, log, engine, store, db, streams, share }: Parts & { readonly share: Share },
   fronts: () => Fronts | undefined,
 ): Omit<AdminListenerParts, 'metrics'> {
   const ready = (): Readiness =>
@@ -163,6 +165,7 @@ function adminParts(
   return {
     readiness: ready,
     store,
+    transmitters: streams.client,
     log: createQueryLog(db),
     explain: { decider, clock: systemClock },
     installationSecret: () => installationSecret(config.dataDirectory),

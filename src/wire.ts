@@ -26,7 +26,7 @@ import { type WiredDecider, wireDecider } from '#wire-decider.ts'
 import { wireExchange } from '#wire-exchange.ts'
 import { type SharedFamilies, wireFamilies } from '#wire-families.ts'
 import { type Addresses, listen, type OpenLog, type Parts, publicUrlOf, type Share } from '#wire-listeners.ts'
-import { wirePolls } from '#wire-polls.ts'
+import { type WiredPolls, wirePolls } from '#wire-polls.ts'
 import { wireRevocation } from '#wire-revocation.ts'
 import { wireSignals } from '#wire-signals.ts'
 import { wireState } from '#wire-state.ts'
@@ -101,7 +101,7 @@ async function open(
   const reached = { publicUrl: publicUrlOf(config), dataDirectory, sealing: sealingOf(config) }
   const signals = wireSignals(db, reached, faults)
   opened.push(() => signals.close())
-  opened.push(wirePolls(db, sealingOf(config), metrics, faults))
+  const heard = { events, receiveSet, signals, streams: openPolls(config, { db, metrics, faults }, opened) }
   const demo =
     config.demo === 'on' && share.role !== 'front'
       ? await seedDemo(store, config.dataDirectory, (text) => logger.info(text))
@@ -127,7 +127,7 @@ async function open(
   const around = { ...feed, ...guarding, families, writer: log.writer, metrics, faults, telemetry }
   const { decider, engine, caches, keys, proving, close } = await wireDecider(config, around)
   opened.push(async () => close())
-  const parts: Parts = { decider, feed, log, engine, store, db, metrics, events, receiveSet, signals }
+  const parts: Parts = { decider, feed, log, engine, store, db, metrics, ...heard }
   watch(config, parts, { caches, keys, proving }, telemetry)
   const tls = await wireTls(config, logger)
   opened.push(async () => tls.close())
@@ -144,6 +144,16 @@ async function open(
     samples: () => metrics.samples(),
     watchPolicies: watchWith(store, opened),
   }
+}
+
+function openPolls(
+  config: Config,
+  { db, metrics, faults }: Pick<Parts, 'db' | 'metrics'> & { readonly faults: FaultLines },
+  opened: (() => Promise<void>)[],
+): WiredPolls {
+  const streams = wirePolls(db, sealingOf(config), metrics, faults)
+  opened.push(() => streams.close())
+  return streams
 }
 
 function keep(db: Database, logger: Logger, faults: FaultLines, opened: (() => Promise<void>)[]): void {
@@ -185,7 +195,7 @@ function watchWith(store: AdminStore, opened: (() => Promise<void>)[]): RunningS
 
 function watch(
   config: Config,
-  { feed, log, engine, metrics, signals }: Parts,
+  { feed, log, engine, metrics, signals, streams }: Parts,
   { caches, keys, proving }: Pick<WiredDecider, 'caches' | 'keys' | 'proving'>,
   telemetry: Telemetry | undefined,
 ): void {
@@ -202,6 +212,7 @@ function watch(
     issuerKeys: () => [...feed.tenants()].flatMap((tenant) => issuerKeysOf(tenant, keys)),
     proving,
     telemetryLost: () => telemetry?.lost() ?? 0,
+    signalStreams: () => streams.standings(),
     signalQueue: () => signals.figures(),
   })
 }

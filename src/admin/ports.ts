@@ -14,6 +14,7 @@ import type { GatewaySettingsChange } from './gateway-settings.ts'
 import type { ReceiverStore } from './receiver-ports.ts'
 import type { RevocationStore } from './revocation-ports.ts'
 import type { AdminRole } from './roles.ts'
+import type { SignalAdminStore } from './signal-ports.ts'
 
 /** A gateway as administrators see it; the key itself exists only in the answer of `add` and `rotate`. */
 export interface GatewayListing {
@@ -100,7 +101,8 @@ export interface AdminStore
     AgentStore,
     FederationStore,
     ApiKeyStore,
-    ReceiverStore {
+    ReceiverStore,
+    SignalAdminStore {
   /** The same store; what it changes is recorded as done by `actor`. Without it, by `system`. */
   by(actor: AuditActor): AdminStore
   /** Records a call that changed nothing. */

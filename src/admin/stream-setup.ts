@@ -66,11 +66,8 @@ export async function setUpStream(
   const plan: Plan = { ...request, stream: randomUUID(), authorization }
   try {
     const { record, managed, configuration } = await negotiate(plan, parts.client)
-    const added = await store.addStream(tenant, name, record, hashKey(authorization), plan.stream)
-    if (typeof added === 'string') {
-      if (setup.streamId === undefined) await parts.client.remove(managed)
-      return failed(added === 'exists' ? streamExists(name) : tenantUnknown(tenant))
-    }
+    const refusal = await register(plan, { record, managed }, parts)
+    if (refusal !== undefined) return failed(refusal)
     return success({
       tenant,
       name,
@@ -83,6 +80,24 @@ export async function setUpStream(
     })
   } catch (error) {
     return failed(transmitterFailure(error))
+  }
+}
+
+/** Why the stream could not be registered here; undefined: it was. */
+async function register(
+  { tenant, name, setup, stream, authorization }: Plan,
+  { record, managed }: Pick<Negotiated, 'record' | 'managed'>,
+  { store, client }: StreamParts,
+): Promise<AdminFailure | undefined> {
+  let isKept = setup.streamId !== undefined
+  try {
+    const added = await store.addStream(tenant, name, record, hashKey(authorization), stream)
+    if (added === 'exists') return streamExists(name)
+    if (added === 'tenant_unknown') return tenantUnknown(tenant)
+    isKept = true
+    return undefined
+  } finally {
+    if (!isKept) await client.remove(managed)
   }
 }
 

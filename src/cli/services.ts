@@ -2,7 +2,6 @@ import { userInfo } from 'node:os'
 import type { AuditActor } from '#admin/audit.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import { openSealing } from '#admin/sealing.ts'
-import type { SignalAdminStore } from '#admin/signal-ports.ts'
 import type { StreamParts } from '#admin/stream-setup.ts'
 import type { LogRow, QueryLog } from '#decision-log/port.ts'
 import type { AcknowledgedState } from '#store/acknowledge-state.ts'
@@ -16,7 +15,6 @@ export interface Services extends LogCare {
   readonly store: AdminStore
   /** Streams of security events, and their transmitters. */
   readonly streams: StreamParts
-  readonly signals: SignalAdminStore
   /** Who the audit says it was. */
   readonly actor: AuditActor
   readonly log: QueryLog
@@ -72,12 +70,10 @@ export async function withDatabase<Outcome>(
   try {
     const actor = commandActor(command)
     const sealing = () => openSealing(settings.dataDirectory, settings.secretKeyFile)
-    const signalStore = signals.createSignalAdminStore(database, actor, sealing)
     return await work({
       store: createAdminStore(database, actor, sealing),
-      signals: signalStore,
       streams: {
-        store: signalStore,
+        store: signals.createSignalAdminStore(database, actor, sealing),
         client: transmitters.openTransmitterClient(),
       },
       actor,

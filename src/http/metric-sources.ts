@@ -5,9 +5,10 @@ import type { TenantState } from '#model/state.ts'
 import { type IssuerKeys, KEY_READINGS } from './metric-issuers.ts'
 import { OTHER_TENANTS, type TenantLabels } from './metric-labels.ts'
 import type { Reading, Sample } from './metric-reading.ts'
+import { type SignalStreams, STREAM_READINGS } from './metric-streams.ts'
 
 /** What is read when somebody asks for metrics; nothing here costs a decision anything. */
-export interface MetricSources {
+export interface MetricSources extends SignalStreams {
   /** Of this installation. */
   readonly version: string
   readonly logQueueMax: number
@@ -242,6 +243,7 @@ export function collectFrom(sources: MetricSources, registry: Registry, tenants:
     ...STATE_READINGS,
     ...KEY_READINGS,
     ...PROVING_READINGS,
+    ...STREAM_READINGS,
     ...SIGNAL_READINGS,
     ...OTHER_READINGS,
   ])

@@ -129,7 +129,16 @@ function createUnguarded(send: SendOutbound, tokens: TransmitterTokens): Transmi
     async create(caller, { configuration: url }, { delivery = {}, events_requested = [], description }) {
       const body = { delivery, events_requested, ...(description !== undefined && { description }) }
       const answer = await call(caller, { ...CONFIGURATION, url, method: 'POST', body, expected: [200, 201] })
-      return readConfiguration(jsonOf(answer), { issuer: caller.issuer })
+      const made = jsonOf(answer)
+      try {
+        return readConfiguration(made, { issuer: caller.issuer })
+      } catch (error) {
+        // What can't be used must not stay where nobody knows of it.
+        const query = made?.['stream_id']
+        if (typeof query === 'string' && query !== '')
+          await call(caller, { ...CONFIGURATION, url, method: 'DELETE', query, expected: REMOVED })
+        throw error
+      }
     },
     async read(stream) {
       const at = { ...configurationOf(stream), query: stream.management.streamId }
@@ -143,7 +152,7 @@ function createUnguarded(send: SendOutbound, tokens: TransmitterTokens): Transmi
     },
     async remove(stream) {
       const at = { ...configurationOf(stream), query: stream.management.streamId }
-      await call(callerOf(stream), { ...at, method: 'DELETE', expected: [204, 200, 404] })
+      await call(callerOf(stream), { ...at, method: 'DELETE', expected: REMOVED })
     },
     async status(stream) {
       const at = { what: 'status', url: endpointOf(stream, 'status') } as const
@@ -206,6 +215,9 @@ function createCall(send: SendOutbound, tokens: TransmitterTokens) {
     return answer
   }
 }
+
+/** One that was not there is not there any more either. */
+const REMOVED = [204, 200, 404]
 
 const CONFIGURATION = { what: 'configuration' } as const
 

@@ -23,6 +23,7 @@ import { listIssuers, putIssuer, reloadIssuer, removeIssuer } from './issuers.ts
 import { addReceiver, listReceivers, removeReceiver, revokeReceiver, rotateReceiver } from './receivers.ts'
 import { activateRelease, findRelease, listReleases, pushRelease, rollbackRelease } from './releases.ts'
 import { liftRevocation, listRevocations, revoke } from './revocations.ts'
+import { createSignalAdminStore } from './signals.ts'
 import { addTenant, hasTenant, listTenants, setTenant } from './tenants.ts'
 
 const SYSTEM: AuditActor = { actor: 'system', role: 'owner', route: 'warder serve' }
@@ -47,6 +48,7 @@ export function createAdminStore(
   const { owner, sql } = db
   const writer = createWriter(owner, actor)
   return {
+    ...createSignalAdminStore(db, actor, sealing),
     by: (other) => createAdminStore(db, other, sealing),
     recordAttempt: (attempt) => recordAttempt(owner, actor, attempt),
     listAudit: (filter, page) => listAudit(sql, filter, page),

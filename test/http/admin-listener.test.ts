@@ -3,7 +3,7 @@ import { createAdminListener } from '#http/admin-listener.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import { fakeDecider, frozenClock } from '../support/fake-decider.ts'
 import { request } from '../support/raw-http.ts'
-import { openScene, type Scene } from './admin/scene.ts'
+import { openScene, type Scene, transmitterClient } from './admin/scene.ts'
 
 let scene: Scene
 beforeAll(async () => {
@@ -20,6 +20,7 @@ function parts() {
     status: () => ({ version: '0.1.0' }),
     store: scene.store,
     log: createQueryLog(scene.database),
+    transmitters: transmitterClient(),
     explain: { decider: fakeDecider(), clock: frozenClock },
     installationSecret: () => Promise.resolve(new Uint8Array(32).fill(7)),
     onUnauthenticated: (_count: number) => undefined,

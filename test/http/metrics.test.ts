@@ -73,6 +73,8 @@ test('tells what its sources say at the time of the question', async () => {
       'warder_state_age_seconds 1.5',
       'warder_state_age_limit_seconds 10',
       'warder_tenants 1',
+      'warder_signal_streams{standing="healthy"} 4',
+      'warder_signal_streams{standing="paused"} 1',
       'warder_tenants_troubled{trouble="release"} 1',
       'warder_tenants_troubled{trouble="load"} 0',
       'warder_tenant_state_version{tenant="acme"} 7',

@@ -207,7 +207,7 @@ test('a server that runs fetches what is due and counts what fails', async () =>
       count += 1
     },
   }
-  const close = wirePolls(db, openSealing, metrics, faults)
+  const { close } = wirePolls(db, openSealing, metrics, faults)
   try {
     await expect.poll(() => transmitter.waiting.size, { timeout: 45_000 }).toBe(0)
     transmitter.answer = (_, outgoing) => json(outgoing, 500, {})

@@ -52,6 +52,10 @@ export function metricSources(): MetricSources {
       tenants: { compiled: 1, checking: 0, unproven: 0, different: 0 },
     }),
     telemetryLost: () => 0,
+    signalStreams: () => [
+      ['healthy', 4],
+      ['paused', 1],
+    ],
     signalQueue: () => ({ waiting: 12, dropped: 3 }),
   }
 }

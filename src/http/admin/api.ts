@@ -2,6 +2,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { HTTPException } from 'hono/http-exception'
 import type { AdminStore } from '#admin/ports.ts'
 import type { QueryLog } from '#decision-log/port.ts'
+import type { TransmitterClient } from '#signals/transmitter-client.ts'
 import { agentRoutes } from './agents.ts'
 import { apiKeyRoutes } from './api-keys.ts'
 import { auditRoutes } from './audit.ts'
@@ -19,6 +20,7 @@ import { releaseRoutes } from './releases.ts'
 import { revocationRoutes } from './revocations.ts'
 import { type At, createAt } from './route.ts'
 import { json, PROBLEMS } from './shapes.ts'
+import { signalStreamRoutes } from './signal-streams.ts'
 import { tenantRoutes } from './tenants.ts'
 import { tokenRoutes } from './tokens.ts'
 
@@ -26,6 +28,8 @@ import { tokenRoutes } from './tokens.ts'
 export interface AdminApiParts {
   readonly store: AdminStore
   readonly log: QueryLog
+  /** What streams of others' security events are managed with. */
+  readonly transmitters: TransmitterClient
   readonly explain: ExplainParts
   /** What the keys of tenants are made from. */
   readonly installationSecret: () => Promise<Uint8Array>
@@ -66,6 +70,7 @@ export function createAdminApi(parts: AdminApiParts): OpenAPIHono<AdminEnv> {
   entityRoutes(app, at)
   releaseRoutes(app, at)
   revocationRoutes(app, at)
+  signalStreamRoutes(app, at, parts.transmitters)
   receiverRoutes(app, at)
   decisionRoutes(app, at, log)
   explainRoutes(app, at, parts.explain)

@@ -1,9 +1,14 @@
 import { hashKey, newAdminToken } from '#admin/keys.ts'
 import type { AdminStore } from '#admin/ports.ts'
 import { ADMIN_ROLES, type AdminRole } from '#admin/roles.ts'
+import { createSealing } from '#admin/sealing.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import { adminRoutes } from '#http/admin-listener.ts'
+import { sendOutbound } from '#identity/outbound.ts'
+import { systemClock } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
+import { createTransmitterTokens } from '#signals/transmitter-access.ts'
+import { createTransmitterClient, type TransmitterClient } from '#signals/transmitter-client.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { createQueryLog } from '#store/decisions.ts'
 import { openTestDatabase, type TestDatabase } from '../../support/database.ts'
@@ -34,10 +39,17 @@ export interface Scene {
   close(): Promise<void>
 }
 
+/** Calls transmitters on this machine. */
+export function transmitterClient(): TransmitterClient {
+  return createTransmitterClient(sendOutbound, createTransmitterTokens(sendOutbound, systemClock))
+}
+
+const sealing = createSealing([new Uint8Array(32).fill(6)])
+
 /** Opens a scene. */
 export async function openScene(): Promise<Scene> {
   const database = await openTestDatabase()
-  const store = createAdminStore(database)
+  const store = createAdminStore(database, undefined, async () => sealing)
   for (const tenant of ['acme', 'globex']) await store.addTenant(tenant as TenantId)
   const { decider, rows } = await acmeWorld()
   let unauthenticated = 0
@@ -48,6 +60,7 @@ export async function openScene(): Promise<Scene> {
     status: () => ({ version: '0.1.0' }),
     store,
     log: createQueryLog(database),
+    transmitters: transmitterClient(),
     explain: { decider, clock: () => NOON },
     installationSecret: () => Promise.resolve(new Uint8Array(32).fill(7)),
     onUnauthenticated: () => unauthenticated++,
