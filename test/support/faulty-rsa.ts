@@ -75,8 +75,18 @@ export function likeFaultyModulus(): string {
   return text((1n << 2_047n) - ((1n << 2_047n) % product) + product + rest)
 }
 
-/** An RSA key of 2,048 bits as the faulty generator made them (CVE-2017-15361); whoever has its modulus can find its factors. */
+let known: Pair | undefined
+
+/**
+ * An RSA key of 2,048 bits as the faulty generator made them (CVE-2017-15361); whoever has its modulus can find its factors. One for each
+ * test file, because its primes take a while to find.
+ */
 export function faultyPair(): Pair {
+  known ??= makeFaultyPair()
+  return known
+}
+
+function makeFaultyPair(): Pair {
   const product = productOf(2_048)
   const prime = (): bigint => {
     for (;;) {
