@@ -1,11 +1,7 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { native } from '#gateways/native.ts'
-import { parseIssuer } from '#identity/issuer.ts'
-import type { Release } from '#model/release.ts'
 import type { JsonObject } from '#model/value.ts'
-import { makeKey, type SigningKey, sign } from '../support/tokens.ts'
 import { jsonWire } from '../support/wire.ts'
-import { createWorld, NOON, policyFile, releaseOf } from '../support/world.ts'
 import {
   AGENTS,
   ASK,
@@ -19,7 +15,6 @@ import {
   PARTNER,
   type Scene,
   TOOL,
-  TOOLS,
   tokenOf,
   worldOf,
 } from './scene.ts'
@@ -161,80 +156,4 @@ test('an agent of another tenant does not become one of ours by its id', async (
   }
   expect(await answer({ act: act('guest') ?? {} }, scene)).toBe('agent.unknown')
   expect(await answer({ act: act('b', 'guest') ?? {} }, scene)).toBe('agent.unknown')
-})
-
-describe('an agent’s own account at Entra is no person', () => {
-  const TID = '11111111-2222-3333-4444-555555555555'
-  const URL = `https://login.microsoftonline.com/${TID}/v2.0`
-  let key: SigningKey
-  let release: Release
-  beforeAll(async () => {
-    key = await makeKey('RS256', 'rs')
-    release = await releaseOf([
-      policyFile(`
-        @id("agents") permit (principal is Warder::Agent, action, resource) when { !context.autonomous };
-        @id("users") permit (principal is Warder::User, action, resource);
-        @id("alone") permit (principal == Warder::Agent::"night", action, resource) when { context.autonomous };
-        @id("account") permit (principal == Warder::User::"night-account", action, resource) when { context.autonomous };
-      `),
-    ])
-  })
-
-  async function entra(claims: JsonObject) {
-    const jwks = { keys: [{ ...key.jwk }] }
-    const parsed = parseIssuer({ issuer: URL, profile: 'entra', audience: 'api://tools', jwks })
-    if (!parsed.ok) throw new Error(JSON.stringify(parsed.failure))
-    const agents = ['day', 'night'].map((id) => agent(id, { issuer: URL }))
-    const world = await createWorld('acme', {
-      policies: [],
-      release,
-      entities: [...TOOLS, ...agents],
-      issuers: [parsed.value],
-    })
-    const seconds = NOON / 1000
-    const all = {
-      iss: URL,
-      aud: 'api://tools',
-      sub: 'pairwise',
-      tid: TID,
-      uti: 'u-1',
-      azp: 'day',
-      oid: 'person',
-      idtyp: 'user',
-      scp: 'tools',
-      xms_act_fct: '11',
-      iat: seconds - 60,
-      exp: seconds + 600,
-      ...claims,
-    }
-    const token = await sign(key, all, { typ: 'JWT' })
-    const body = { tool: TOOL, credentials: { access_token: token } }
-    return await askWire(world, [native, jsonWire('/v1/decide', body)])
-  }
-
-  test.each<[string, JsonObject, string]>([
-    ['a person behind the agent is permitted', {}, 'policy.permit'],
-    ['an account of the agent is not', { oid: 'day-account', xms_sub_fct: '13' }, 'policy.no_permit'],
-    [
-      'where account and agent may act alone, they may',
-      { azp: 'night', oid: 'night-account', xms_sub_fct: '3 13' },
-      'policy.permit',
-    ],
-    [
-      'where only the agent may, the account stops it',
-      { azp: 'night', oid: 'day-account', xms_sub_fct: '13' },
-      'policy.autonomous_not_permitted',
-    ],
-    ['facets in a list are no facets', { oid: 'day-account', xms_sub_fct: ['13'] }, 'token.claim_invalid'],
-    [
-      'facets with commas are none either',
-      { oid: 'day-account', xms_sub_fct: '3,13' },
-      'token.claim_invalid',
-    ],
-    ['nor with other spaces', { oid: 'day-account', xms_sub_fct: '3\t13' }, 'token.claim_invalid'],
-    ['nor with a zero before', { oid: 'day-account', xms_sub_fct: '013' }, 'token.claim_invalid'],
-    ['an actor with facets in a list is no agent', { xms_act_fct: ['11'] }, 'token.claim_invalid'],
-  ])('%s', async (_what, claims, code) => {
-    expect(codeOf(await entra(claims))).toBe(code)
-  })
 })

@@ -45,6 +45,7 @@ const codesOf = (prefix: string, without: readonly string[] = []) =>
 
 const UNKNOWN: readonly ReasonCode[] = [
   'token.keys_unavailable',
+  'token.keys_stale',
   'token.introspection_unavailable',
   'pop.unavailable',
   'revoked.status_unknown',
