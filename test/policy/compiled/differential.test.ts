@@ -37,7 +37,7 @@ describe('a wrong evaluator is found, in a case small enough to read', () => {
     ['`||` is read as `&&`', / \|\| /g, ' && '],
     ['`containsAll` is read as `containsAny`', /containsAll/g, 'containsAny'],
     ['an escaped star is read as a wildcard', /\\\*/g, '*'],
-  ])('%s', { timeout: 120_000 }, async (_name, pattern, replacement) => {
+  ])('%s', { timeout: 600_000 }, async (_name, pattern, replacement) => {
     const { report } = await runFuzz(misreading(pattern, replacement), { seed: 1, stride: 1, cases: 20_000 })
     const policies = report?.files['policies.cedar'] ?? ''
     expect(policies.match(/@id/g)).toHaveLength(1)
@@ -45,7 +45,7 @@ describe('a wrong evaluator is found, in a case small enough to read', () => {
     expect(report?.difference).toContain('expected')
   })
 
-  test('an error is taken for false', { timeout: 120_000 }, async () => {
+  test('an error is taken for false', { timeout: 600_000 }, async () => {
     const compiled = createCompiledEvaluate(() => [])
     const wrong: Evaluate = (release, queries) =>
       compiled(release, queries).map((outcome) => ('kind' in outcome ? outcome : { ...outcome, errored: [] }))
