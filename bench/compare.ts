@@ -1,8 +1,8 @@
 import { closedLoop, type LoadTarget, openLoop } from './load.ts'
 import { type Prepared, targetOf } from './measure.ts'
-import { REPEAT_AFTER } from './scenario.ts'
 import { type ServerProcess, startEmptyServer, startServerProcess } from './server-process.ts'
 import { median } from './statistics.ts'
+import { type WarmUp, warmUp } from './warm-up.ts'
 import { openHttpWire, readWarder } from './wire.ts'
 
 /** How a server with many policies does beside one with few. */
@@ -29,10 +29,11 @@ export async function compareSizes(
   small: Prepared,
   large: Prepared,
   pairs: number,
+  warm: WarmUp,
 ): Promise<Flatness> {
   const servers: Contender[] = []
   try {
-    for (const prepared of [small, large]) servers.push(await startContender(dataDirectory, prepared))
+    for (const prepared of [small, large]) servers.push(await startContender(dataDirectory, prepared, warm))
     const found: { readonly rate: number; readonly cpu: number }[] = []
     for (let pair = 0; pair < pairs; pair += 1) {
       const order = pair % 2 === 0 ? servers : servers.toReversed()
@@ -87,13 +88,13 @@ interface Burst {
 async function startContender(
   dataDirectory: string,
   { scenario, database, gatewayKey }: Prepared,
+  warm: WarmUp,
 ): Promise<Contender> {
   const { kind, size } = scenario
   const settings = { dataDirectory, database, kind, size, gatewayKey, log: 'buffer', repeats: false } as const
   const server = await startServerProcess(settings)
   const target = targetOf(server.port, scenario, gatewayKey, false)
-  await server.loop(WARM_UP_MILLISECONDS, 2 * REPEAT_AFTER)
-  await closedLoop(target, WARM_UP_MILLISECONDS)
+  await warmUp(server, target, warm)
   return { server, target }
 }
 

@@ -11,6 +11,7 @@ import type { LogSetting } from './protocol.ts'
 import { commit, loadNow, renderTable, writeReport } from './report.ts'
 import { createScenario, type Scenario } from './scenario.ts'
 import { leaveCoreZero, startServerProcess } from './server-process.ts'
+import { HARDLY_WARM, WARM, warmUp } from './warm-up.ts'
 import { openHttpWire, readWarder } from './wire.ts'
 
 // npm run bench:goals [-- --quick]: one query beside what Node and Hono cost by themselves, in several shapes; rewrites
@@ -23,7 +24,7 @@ const WARM_UP_REQUESTS = 3_000
 const isQuick = parseArgs({ options: { quick: { type: 'boolean' } } }).values.quick === true
 const lengths: Lengths = isQuick
   ? { rounds: 1, burstMilliseconds: 300, halfLoadRounds: 1, halfLoadMilliseconds: 300 }
-  : { rounds: 5, burstMilliseconds: 1_000, halfLoadRounds: 3, halfLoadMilliseconds: 2_000 }
+  : { rounds: 5, burstMilliseconds: 1_000, halfLoadRounds: 3, halfLoadMilliseconds: 3_000 }
 
 /** One server of ours. */
 interface Shape {
@@ -68,14 +69,14 @@ try {
 }
 
 async function startShape(
-  target: BenchDatabases,
+  databases: BenchDatabases,
   { name, size, log, entities, isBatch }: Shape,
 ): Promise<Contender> {
   const scenario = createScenario('one-query', size, entities)
   const database = `goals_${size}_${entities ?? 0}`
-  const gatewayKey = gatewayKeys.get(database) ?? (await target.prepare(database, scenario))
+  const gatewayKey = gatewayKeys.get(database) ?? (await databases.prepare(database, scenario))
   gatewayKeys.set(database, gatewayKey)
-  const { dataDirectory } = target
+  const { dataDirectory } = databases
   const settings = {
     dataDirectory,
     database,
@@ -85,14 +86,17 @@ async function startShape(
     gatewayKey,
     repeats: false,
   } as const
-  const { port, pid, end } = await startServerProcess(settings)
+  const server = await startServerProcess(settings)
+  const { port, pid, end } = server
+  const target = targetOf(port, scenario, gatewayKey, false)
+  await warmUp(server, target, isQuick ? HARDLY_WARM : WARM)
   const shared = { name: `Warder, ${name}`, pid, end, bodies: (number: number) => [scenario.body(number)] }
   return isBatch === true
     ? { ...shared, calls: 1 / BATCH, target: batchTarget(port, scenario, gatewayKey), warmUpRequests: 300 }
     : {
         ...shared,
         calls: 1,
-        target: targetOf(port, scenario, gatewayKey, false),
+        target,
         warmUpRequests: WARM_UP_REQUESTS,
       }
 }

@@ -3,10 +3,14 @@ import type { LogSetting, ServerSettings } from './protocol.ts'
 import { type Kind, REPEAT_AFTER, type Scenario } from './scenario.ts'
 import { countInstructions, startServerProcess } from './server-process.ts'
 import { median } from './statistics.ts'
+import { type WarmUp, warmUp } from './warm-up.ts'
 import { openHttpWire, readWarder } from './wire.ts'
 
 /** Numbers below were asked by the loop inside the process. */
 const FIRST_OVER_HTTP = 10_000_000
+
+/** A percentile of latencies needs more requests than a rate, and a window in which rare things happen too. */
+const HALF_LOAD_TIMES = 3
 
 /** One variant: what is asked, of how many policies, with which log. */
 export interface Variant {
@@ -19,6 +23,8 @@ export interface Variant {
 
 /** Everything measured on one variant in one round. */
 export interface Sample {
+  /** Of a decision while the server was warming up, without HTTP. */
+  readonly coldCpuMicroseconds: number
   readonly loopRate: number
   readonly loopCpuMicroseconds: number
   readonly loopP50Milliseconds: number
@@ -35,9 +41,7 @@ export interface Sample {
 
 /** How long each part of one measurement takes. */
 export interface Durations {
-  readonly warmUpMilliseconds: number
-  /** Decisions before anything is measured: then the slices of policies that the traffic needs are prepared. */
-  readonly warmUpDecisions: number
+  readonly warmUp: WarmUp
   readonly measureMilliseconds: number
 }
 
@@ -53,16 +57,15 @@ export async function measure(
   dataDirectory: string,
   { scenario, database, gatewayKey }: Prepared,
   { log, repeats }: Pick<Variant, 'log' | 'repeats'>,
-  { warmUpMilliseconds, warmUpDecisions, measureMilliseconds }: Durations,
+  { warmUp: warm, measureMilliseconds }: Durations,
 ): Promise<Sample> {
   const { kind, size } = scenario
   const settings: ServerSettings = { dataDirectory, database, log, kind, size, gatewayKey, repeats }
   const server = await startServerProcess(settings)
   try {
-    await server.loop(warmUpMilliseconds, warmUpDecisions)
-    const loop = await server.loop(measureMilliseconds, 0)
     const target = targetOf(server.port, scenario, gatewayKey, repeats)
-    await closedLoop(target, warmUpMilliseconds)
+    const coldCpuMicroseconds = await warmUp(server, target, warm)
+    const loop = await server.loop(measureMilliseconds, 0)
     await server.start()
     const [full, instructions] = await Promise.all([
       closedLoop(target, measureMilliseconds),
@@ -70,9 +73,10 @@ export async function measure(
     ])
     const used = await server.stop()
     const rate = full.answers / full.seconds
-    const half = await openLoop(target, rate / 2, measureMilliseconds)
+    const half = await openLoop(target, rate / 2, HALF_LOAD_TIMES * measureMilliseconds)
     const { rowsLost } = await server.stop()
     return {
+      coldCpuMicroseconds,
       loopRate: loop.decisions / loop.seconds,
       loopCpuMicroseconds: loop.cpuMicroseconds / loop.decisions,
       loopP50Milliseconds: loop.p50Milliseconds,
@@ -109,6 +113,7 @@ export function summarise(samples: readonly Sample[]): Sample {
     .map((sample) => sample.kiloInstructions)
     .filter((instructions) => instructions !== undefined)
   return {
+    coldCpuMicroseconds: middle((sample) => sample.coldCpuMicroseconds),
     loopRate: middle((sample) => sample.loopRate),
     loopCpuMicroseconds: middle((sample) => sample.loopCpuMicroseconds),
     loopP50Milliseconds: middle((sample) => sample.loopP50Milliseconds),

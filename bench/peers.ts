@@ -16,6 +16,7 @@ import { startWarder } from './peers/warder.ts'
 import { loadNow, writeReport } from './report.ts'
 import { createScenario, type Kind, REPEAT_AFTER } from './scenario.ts'
 import { leaveCoreZero } from './server-process.ts'
+import { HARDLY_WARM, WARM, type WarmUp } from './warm-up.ts'
 
 // npm run bench:peers [-- --quick]: Warder beside Cerbos and, where Go is installed, OPA; rewrites docs/performance.md.
 // Installs both into .cache/peers on first use. --quick: a smoke test of less than a minute, prints only.
@@ -26,6 +27,8 @@ interface Plan extends Lengths {
   readonly agreementRequests: number
   /** Also other settings of the garbage collector, gRPC and logs. */
   readonly settings: boolean
+  /** Of Warder; what others compile before they start needs none. */
+  readonly warmUp: WarmUp
   readonly writesReport: boolean
 }
 
@@ -39,9 +42,10 @@ const FULL: Plan = {
   rounds: 5,
   burstMilliseconds: 1_000,
   halfLoadRounds: 3,
-  halfLoadMilliseconds: 1_000,
+  halfLoadMilliseconds: 3_000,
   agreementRequests: 500,
   settings: true,
+  warmUp: WARM,
   writesReport: true,
 }
 
@@ -57,6 +61,7 @@ const QUICK: Plan = {
   halfLoadMilliseconds: 400,
   agreementRequests: 100,
   settings: false,
+  warmUp: HARDLY_WARM,
   writesReport: false,
 }
 
@@ -134,9 +139,9 @@ async function startAll(dataDirectory: string, prepared: Prepared, contenders: C
       contenders.push(await startOpa(opa, place('opa'), scenario, { name: ', GOGC=800', gogc: '800' }))
   }
   const repeatAfter = scenario.kind === 'one-query' ? MIXED_REQUESTS : REPEAT_AFTER
-  contenders.push(...(await startWarder(dataDirectory, prepared, 'off', repeatAfter)))
+  contenders.push(...(await startWarder(dataDirectory, prepared, 'off', plan.warmUp, repeatAfter)))
   for (const log of plan.settings ? (['buffer', 'require'] as const) : [])
-    contenders.push(...(await startWarder(dataDirectory, prepared, log)))
+    contenders.push(...(await startWarder(dataDirectory, prepared, log, plan.warmUp)))
 }
 
 function progress(text: string): void {

@@ -7,6 +7,7 @@ import { targetOf } from './measure.ts'
 import { renderTable } from './report.ts'
 import { createScenario, KINDS } from './scenario.ts'
 import { leaveCoreZero, startServerProcess } from './server-process.ts'
+import { WARM, warmUp } from './warm-up.ts'
 
 // node bench/profile.ts [one-query|agent-user] [POLICIES] [off|buffer|require]: where the CPU time of a server under full load
 // goes, by folder. WARDER_ENGINE=wasm profiles cedar-wasm. Prints only.
@@ -22,11 +23,9 @@ interface Profile {
   readonly timeDeltas: readonly number[]
 }
 
-const WARM_UP_MILLISECONDS = 3_000
 const LOAD_MILLISECONDS = 6_000
 /** What counts, in microseconds before the end: the load without its beginning and its end. */
 const WINDOW = { from: 5_000_000, to: 1_000_000 }
-const WARM_UP_DECISIONS = 2_000
 
 const [kindName = 'one-query', sizeText = '1000', logName = 'off'] = process.argv.slice(2)
 const kind = KINDS.find((each) => each === kindName) ?? 'one-query'
@@ -50,8 +49,8 @@ try {
     repeats: false,
   } as const
   const server = await startServerProcess(settings, ['--cpu-prof', `--cpu-prof-dir=${folder}`])
-  await server.loop(WARM_UP_MILLISECONDS, WARM_UP_DECISIONS)
   const target = targetOf(server.port, scenario, gatewayKey, false)
+  await warmUp(server, target, WARM)
   const { answers, seconds } = await closedLoop(target, LOAD_MILLISECONDS)
   await server.end()
   const [file = ''] = await readdir(folder)

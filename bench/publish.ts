@@ -9,6 +9,7 @@ import { type Prepared, targetOf } from './measure.ts'
 import type { Usage } from './protocol.ts'
 import { createScenario } from './scenario.ts'
 import { type ServerProcess, startServerProcess } from './server-process.ts'
+import { type WarmUp, warmUp } from './warm-up.ts'
 
 /** What publishing one large release did to a running server. */
 export interface PublishSample {
@@ -53,7 +54,11 @@ export async function measurePublishing(
   databases: BenchDatabases,
   { scenario, database, gatewayKey }: Prepared,
   size: number,
-  { rounds, windowMilliseconds }: { readonly rounds: number; readonly windowMilliseconds: number },
+  {
+    rounds,
+    windowMilliseconds,
+    warmUp: warm,
+  }: { readonly rounds: number; readonly windowMilliseconds: number; readonly warmUp: WarmUp },
   nodeOptions: readonly string[] = [],
 ): Promise<readonly PublishSample[]> {
   const { kind } = scenario
@@ -68,7 +73,7 @@ export async function measurePublishing(
   try {
     const target = targetOf(server.port, scenario, gatewayKey, false)
     const load = (): Promise<LoadResult> => openLoop(target, RATE_PER_SECOND, windowMilliseconds)
-    await load()
+    await warmUp(server, target, warm)
     const samples: PublishSample[] = []
     for (let round = 0; round < rounds; round += 1) {
       samples.push(

@@ -62,11 +62,18 @@ function renderMachine({ command, startedAt, loads, rows, emptyP99Milliseconds }
     `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
     `the machine's own part of the latency: an empty \`node:http\` server at half of the lowest rate below has a p99 of ${emptyP99Milliseconds.toFixed(2)} ms`,
     `${rounds} rounds, variants in turn, medians`,
+    `each server was warmed up first; ${coldness(rows)}`,
     canCount
       ? 'instructions counted by `perf stat`, user space'
       : 'instructions per decision: not available on this machine',
   ]
   return facts.map((fact) => `- ${fact}`).join('\n')
+}
+
+/** What a server costs while V8 still optimises it. */
+function coldness(rows: readonly Row[]): string {
+  const ratios = rows.map(({ summary }) => summary.coldCpuMicroseconds / summary.loopCpuMicroseconds)
+  return `meanwhile a decision cost ${median(ratios).toFixed(1)} times the CPU that it cost after (in-process, the median of the rows)`
 }
 
 function renderRows(rows: readonly Row[]): string {

@@ -7,8 +7,9 @@ import { type Durations, measure, type Prepared, type Sample, summarise, type Va
 import { LOG_SETTINGS, type LogSetting } from './protocol.ts'
 import { measurePublishing, type PublishSample } from './publish.ts'
 import { loadNow, type Run, renderRun, writeReport } from './report.ts'
-import { createScenario, KINDS, REPEAT_AFTER, SIZES } from './scenario.ts'
+import { createScenario, KINDS, SIZES } from './scenario.ts'
 import { leaveCoreZero } from './server-process.ts'
+import { HARDLY_WARM, WARM } from './warm-up.ts'
 
 // npm run bench [-- --quick | --brief | --rounds N]: measures everything, prints it, and rewrites docs/performance.md.
 // --brief: five minutes instead of a quarter of an hour, with fewer variants.
@@ -72,8 +73,7 @@ function planOf(options: {
       ),
       rounds: 1,
       pairs: 2,
-      warmUpMilliseconds: 200,
-      warmUpDecisions: 100,
+      warmUp: HARDLY_WARM,
       measureMilliseconds: 500,
       publishedPolicies: 200,
       publishing: { rounds: 1, windowMilliseconds: 7_000 },
@@ -90,9 +90,8 @@ function planOf(options: {
     ]),
     rounds,
     pairs: 20,
-    warmUpMilliseconds: 500,
-    warmUpDecisions: 2 * REPEAT_AFTER,
-    measureMilliseconds: 1_500,
+    warmUp: WARM,
+    measureMilliseconds: 2_000,
     publishedPolicies: 10_000,
     publishing: { rounds: 3, windowMilliseconds: 8_000 },
     writesReport: true,
@@ -111,9 +110,8 @@ function briefPlan(): Plan {
     ]),
     rounds: 1,
     pairs: 12,
-    warmUpMilliseconds: 300,
-    warmUpDecisions: REPEAT_AFTER,
-    measureMilliseconds: 1_000,
+    warmUp: WARM,
+    measureMilliseconds: 2_000,
     publishedPolicies: 10_000,
     publishing: { rounds: 1, windowMilliseconds: 8_000 },
     writesReport: true,
@@ -162,7 +160,7 @@ async function measureAll(
 
 async function compareAll(
   target: BenchDatabases,
-  { variants, pairs }: Plan,
+  { variants, pairs, warmUp }: Plan,
   prepared: ReadonlyMap<string, Prepared>,
 ): Promise<readonly Flatness[]> {
   const sizes = variants.map(({ size }) => size)
@@ -172,7 +170,7 @@ async function compareAll(
     const large = prepared.get(databaseOf({ kind, size: Math.max(...sizes) }))
     if (small === undefined || large === undefined) continue
     progress(`comparing ${small.scenario.size} and ${large.scenario.size} policies, ${kind}`)
-    found.push(await compareSizes(target.dataDirectory, small, large, pairs))
+    found.push(await compareSizes(target.dataDirectory, small, large, pairs, warmUp))
   }
   return found
 }
@@ -185,14 +183,14 @@ async function measureEmpty({ rounds }: Plan, rows: readonly Row[]): Promise<num
 
 async function publishAll(
   target: BenchDatabases,
-  { publishedPolicies, publishing }: Plan,
+  { publishedPolicies, publishing, warmUp }: Plan,
   prepared: ReadonlyMap<string, Prepared>,
 ): Promise<readonly PublishSample[]> {
   const small = prepared.get(databaseOf({ kind: 'agent-user', size: 10 }))
   if (small === undefined) return []
   progress(`publishing ${publishedPolicies} policies`)
   try {
-    return await measurePublishing(target, small, publishedPolicies, publishing)
+    return await measurePublishing(target, small, publishedPolicies, { ...publishing, warmUp })
   } catch (error) {
     // What was measured before is worth printing; the checks say that this part is missing.
     console.error(error)

@@ -1,6 +1,7 @@
 import { type Prepared, targetOf } from '../measure.ts'
 import type { LogSetting } from '../protocol.ts'
 import { startServerProcess } from '../server-process.ts'
+import { type WarmUp, warmUp } from '../warm-up.ts'
 import { openHttpWire, readWarder } from '../wire.ts'
 import { kept } from './cerbos-policies.ts'
 import { type Contender, inTurn } from './contender.ts'
@@ -16,17 +17,20 @@ export async function startWarder(
   dataDirectory: string,
   { scenario, database, gatewayKey }: Prepared,
   log: LogSetting,
+  warm: WarmUp,
   repeatAfter?: number,
 ): Promise<readonly Contender[]> {
   const { kind, size, path, body } = scenario
   const settings = { dataDirectory, database, log, kind, size, gatewayKey, repeats: false } as const
   const server = await startServerProcess(settings)
+  const target = targetOf(server.port, scenario, gatewayKey, false)
+  await warmUp(server, target, warm)
   const bodies = kept((number) => [body(number)])
   const shared = { pid: server.pid, calls: 1, bodies, end: server.end }
   const distinct: Contender = {
     ...shared,
     name: `Warder, log \`${log}\``,
-    target: targetOf(server.port, scenario, gatewayKey, false),
+    target,
     warmUpRequests: WARM_UP_REQUESTS,
   }
   if (repeatAfter === undefined) return [distinct]

@@ -2,10 +2,11 @@ import type { Judgement } from '#model/answer.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
+import { REASONS, type ReasonCode } from '#model/reasons.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
 import { factsOf } from './facts.ts'
-import { jsonObject } from './json-object.ts'
+import { jsonMembers, jsonObject } from './json-object.ts'
 import { createMaskReport, type Mask } from './mask.ts'
 import type { LogRow } from './port.ts'
 
@@ -64,20 +65,20 @@ export function makeEntry(input: EntryInput, mask: Mask): LogEntry {
     duration_us: Math.round(input.durationMicroseconds),
     facts,
     trace: jsonObject({
-      replayable: isDecidable && report.altered.length === 0,
+      advice: judgement.advice.length === 0 ? undefined : judgement.advice,
       altered: report.altered.length === 0 ? undefined : report.altered,
       detail: detail === undefined ? undefined : mask.text(detail).slice(0, 4_096),
-      explained: request.explain,
       evaluations,
+      exchange,
+      expires_at: decision.expiresAt,
+      explained: request.explain,
       provenance,
-      exchange: exchange && jsonObject({ ...exchange }),
+      replayable: isDecidable && report.altered.length === 0,
       search: search && {
         ...search,
         type: mask.text(search.type).slice(0, COLUMN_CHARACTERS_MAX),
         shown: search.shown.map((id) => mask.text(id)),
       },
-      advice: judgement.advice.length === 0 ? undefined : judgement.advice,
-      expires_at: decision.expiresAt,
     }),
   }
 }
@@ -111,13 +112,18 @@ function answerColumns(
     reason: decision.reasons[0]?.code ?? 'internal.fault',
     reasons: decision.reasons.map(
       ({ code, policy, message }): JsonObject =>
-        jsonObject({ code, policy, message: message === undefined ? undefined : mask.text(message) }),
+        jsonMembers({ code, message: message && reasonText(code, message, mask), policy }),
     ),
     obligations: decision.obligations.map((obligation): JsonObject => jsonObject({ ...obligation })),
     policies: [...new Set(policies)].sort(),
     release: decision.release ?? null,
     state_version: decision.stateVersion,
   }
+}
+
+/** The catalogue's own words hold no secret; what was filled in may. */
+function reasonText(code: ReasonCode, message: string, mask: Mask): string {
+  return message === REASONS[code] ? message : mask.text(message)
 }
 
 /** Columns are indexed, and an index takes no more than about 2,700 bytes; `facts` keep what is cut here. */

@@ -2,7 +2,7 @@ import type { Gateway } from '#model/gateway.ts'
 import type { Presenter, VerifiedIdentity } from '#model/identity.ts'
 import type { AuthorizationRequest, EntityClaim, PartyClaim } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'
-import { jsonObject } from './json-object.ts'
+import { jsonMembers } from './json-object.ts'
 import type { Mask, MaskReport } from './mask.ts'
 
 /** Layout of `facts`; a replay refuses one that it does not know. */
@@ -23,12 +23,10 @@ export function factsOf(
   mask: Mask,
   report: MaskReport,
 ): JsonObject {
-  return {
-    version: FACTS_VERSION,
-    request: requestFacts(input, mask, report),
-    identity: input.identity === undefined ? null : identityFacts(input.identity, mask, report),
-    gateway: gatewayFacts(input.gateway),
-  }
+  // Masked in this order, because the room in a row is limited; the request goes first.
+  const request = requestFacts(input, mask, report)
+  const identity = input.identity === undefined ? null : identityFacts(input.identity, mask, report)
+  return { gateway: gatewayFacts(input.gateway), identity, request, version: FACTS_VERSION }
 }
 
 function requestFacts(
@@ -40,13 +38,13 @@ function requestFacts(
     value === undefined ? undefined : mask.json(value, path, report, names)
   const named = (claim: PartyClaim | EntityClaim | undefined, path: string) =>
     claim &&
-    jsonObject({
+    jsonMembers({
       type: 'type' in claim ? mask.json(claim.type, `${path}.type`, report) : undefined,
       id: mask.json(claim.id, `${path}.id`, report),
       properties: masked(claim.properties, `${path}.properties`),
     })
   const { action, route, session } = request
-  return jsonObject({
+  return jsonMembers({
     dialect: request.dialect,
     now: request.now,
     tenant: request.tenant === undefined ? undefined : mask.json(request.tenant, 'tenant', report),
@@ -59,7 +57,8 @@ function requestFacts(
     ),
     tool: request.tool === undefined ? undefined : mask.json(request.tool, 'tool', report),
     // The query stays out: no policy reads it, and people put secrets there.
-    route: route && masked(jsonObject({ method: route.method, path: route.path, host: route.host }), 'route'),
+    route:
+      route && masked(jsonMembers({ method: route.method, path: route.path, host: route.host }), 'route'),
     protocol_effect: request.protocolEffect,
     arguments_unknown: request.argumentsUnknown,
     action: action && {
@@ -92,39 +91,37 @@ function both(
 function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskReport): JsonObject {
   const party = (each: VerifiedIdentity['agent'], path: string) =>
     each &&
-    jsonObject({
+    jsonMembers({
       id: mask.json(each.id, path, report),
       provenance: each.provenance,
       of_agent: each.ofAgent,
     })
   const { subject, token, delegation } = identity
-  return jsonObject({
+  return jsonMembers({
     tenant: identity.tenant,
     agent: party(identity.agent, 'identity.agent'),
     user: party(identity.user, 'identity.user'),
     subject: subject && {
-      type: mask.json(subject.uid.type, 'identity.subject.type', report),
       id: mask.json(subject.uid.id, 'identity.subject', report),
       provenance: subject.provenance,
+      type: mask.json(subject.uid.type, 'identity.subject.type', report),
     },
-    delegation: {
-      source: delegation.source,
+    delegation: jsonMembers({
       chain: delegation.chain.map(({ issuer, id, profile }) =>
-        jsonObject({
+        jsonMembers({
           issuer,
           id: mask.json(id, 'identity.chain', report),
           profile: profile === undefined ? undefined : mask.text(profile),
         }),
       ),
-      ...jsonObject({
-        evidence: delegation.evidence,
-        grants: delegation.grants?.length ? delegation.grants : undefined,
-        crossings: delegation.crossings?.length ? delegation.crossings : undefined,
-      }),
-    },
+      crossings: delegation.crossings?.length ? delegation.crossings : undefined,
+      evidence: delegation.evidence,
+      grants: delegation.grants?.length ? delegation.grants : undefined,
+      source: delegation.source,
+    }),
     token:
       token &&
-      jsonObject({
+      jsonMembers({
         issuer: token.issuer,
         kind: token.kind,
         subject: mask.json(token.subject, 'identity.token.subject', report),
@@ -134,7 +131,7 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
         expires_at: token.expiresAt,
         issued_at: token.issuedAt,
         scopes: token.scopes.map((scope) => mask.json(scope, 'identity.token.scopes', report)),
-        bound_to: token.boundTo && jsonObject({ ...token.boundTo }),
+        bound_to: token.boundTo && jsonMembers({ ...token.boundTo }),
       }),
     presenter: identity.presenter && presenterFacts(identity.presenter),
     transaction: identity.transaction && { id: mask.text(identity.transaction.id) },
@@ -144,7 +141,7 @@ function identityFacts(identity: VerifiedIdentity, mask: Mask, report: MaskRepor
 
 /** Thumbprints of public keys and certificates; no secrets. */
 function presenterFacts({ proof, thumbprint, certificate, workload }: Presenter): JsonObject {
-  return jsonObject({
+  return jsonMembers({
     proof,
     thumbprint,
     serial: certificate?.serial,
@@ -156,11 +153,11 @@ function presenterFacts({ proof, thumbprint, certificate, workload }: Presenter)
 
 function gatewayFacts(gateway: Gateway): JsonObject {
   return {
+    asserts: gateway.asserts === undefined ? null : [...gateway.asserts],
     id: gateway.id,
     name: gateway.name,
-    tenant: gateway.tenant,
-    asserts: gateway.asserts === undefined ? null : [...gateway.asserts],
-    user_only: gateway.userOnly,
     obligations: gateway.obligations === undefined ? null : [...gateway.obligations],
+    tenant: gateway.tenant,
+    user_only: gateway.userOnly,
   }
 }

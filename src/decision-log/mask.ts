@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Json, JsonObject } from '#model/value.ts'
 import { canonicalJson } from './chain.ts'
+import { sortedNames } from './json-object.ts'
 import { hasSecret, isSensitiveName, withoutSecrets } from './secrets.ts'
 
 /** What masking did to one row, and how much room is left in it. */
@@ -87,7 +88,7 @@ function maskArray(items: readonly Json[], path: string, walk: Walk): Json {
 
 function maskObject(object: JsonObject, path: string, walk: Walk): JsonObject {
   const kept: { [name: string]: Json } = {}
-  const names = Object.keys(object)
+  const names = sortedNames(object)
   for (const [i, name] of names.entries()) {
     if (walk.report.characters > FACT_CHARACTERS_MAX) {
       note(path, walk.report)

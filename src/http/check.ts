@@ -10,7 +10,13 @@ import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { answerBatch } from './answer-batch.ts'
 import { clientCertificate } from './client-certificate.ts'
-import { authenticateGateway, type FindGateway, type KeyedTarget, type KeySource } from './gateway-key.ts'
+import {
+  type FindGateway,
+  findPresented,
+  type KeyedTarget,
+  type KeySource,
+  presentedBy,
+} from './gateway-key.ts'
 import { HTTP_ERRORS, type HttpErrorCode } from './http-error.ts'
 import { type Attempt, createIdempotency, type Idempotency, repeatable } from './idempotency.ts'
 import type { ListenerLimits, ListenerMetrics } from './port.ts'
@@ -60,14 +66,9 @@ export function createCheck(parts: CheckParts): Check {
   const idempotency = createIdempotency()
   return async (incoming, outgoing, route, target) => {
     const source = route.keySource ?? (isJsonDialect(route.name) ? 'bearer' : 'header')
+    const presented = presentedBy(target.key, incoming.rawHeaders, source, clientCertificate(incoming))
     const authenticate = (): Gateway | undefined => {
-      const found = authenticateGateway(
-        target.key,
-        incoming.rawHeaders,
-        source,
-        parts.findGateway,
-        clientCertificate(incoming),
-      )
+      const found = presented && findPresented(presented, parts.findGateway)
       if (found !== undefined) return found
       metrics.unauthenticated()
       parts.onUnauthenticated()

@@ -27,23 +27,27 @@ export function splitTarget(target: string): KeyedTarget {
   return { key: target.slice(3, end), rawUrl: target.slice(end) }
 }
 
+/** What a request presents to prove its gateway: hashed once, looked up as often as it has to hold. */
+export interface Presented {
+  /** SHA-256 (lower-case hex) of the key. */
+  readonly keyHash: string | undefined
+  /** SHA-256 (lower-case hex) of the client certificate of the connection, verified. */
+  readonly certificate: string | undefined
+}
+
 /**
- * The gateway that a request proves to be, or undefined.
+ * What a request presents; undefined when it is no proof of anything.
  *
- * INVARIANT: keys are compared by their hash only, and a request with two headers or two different keys proves nothing. Nor
- * does one whose key is that of another gateway than the certificate of its connection.
+ * INVARIANT: a request with two headers or two different keys proves nothing.
  *
- * @param certificate SHA-256 (lower-case hex) of the client certificate of the connection, verified
+ * @param certificate as in `Presented`
  */
-export function authenticateGateway(
+export function presentedBy(
   pathKey: string | undefined,
   rawHeaders: readonly string[],
   source: KeySource,
-  findGateway: FindGateway,
   certificate?: string,
-): Gateway | undefined {
-  // No key has this form when it is hashed, so nobody can present a certificate, which is public, as a key.
-  const certified = certificate === undefined ? undefined : findGateway(`x509-sha256:${certificate}`)
+): Presented | undefined {
   const values = valuesOf(rawHeaders, source === 'bearer' ? 'authorization' : 'x-warder-gateway-key')
   if (values.length > 1) return undefined
   let key = pathKey
@@ -52,9 +56,37 @@ export function authenticateGateway(
     if (given === undefined || (pathKey !== undefined && pathKey !== given)) return undefined
     key = given
   }
-  if (key === undefined) return certified
-  const keyed = KEY.test(key) ? findGateway(hash('sha256', key)) : undefined
+  if (key !== undefined && !KEY.test(key)) return undefined
+  return { keyHash: key === undefined ? undefined : hash('sha256', key), certificate }
+}
+
+/**
+ * The gateway that was proven and is registered now, or undefined.
+ *
+ * INVARIANT: keys are compared by their hash only. Whoever presents a key of another gateway than the one of the connection's
+ * certificate proves nothing.
+ */
+export function findPresented(
+  { keyHash, certificate }: Presented,
+  findGateway: FindGateway,
+): Gateway | undefined {
+  // No key has this form when it is hashed, so nobody can present a certificate, which is public, as a key.
+  const certified = certificate === undefined ? undefined : findGateway(`x509-sha256:${certificate}`)
+  if (keyHash === undefined) return certified
+  const keyed = findGateway(keyHash)
   return certified === undefined || certified.id === keyed?.id ? keyed : undefined
+}
+
+/** The gateway that a request proves to be, or undefined: `presentedBy` and `findPresented` in one. */
+export function authenticateGateway(
+  pathKey: string | undefined,
+  rawHeaders: readonly string[],
+  source: KeySource,
+  findGateway: FindGateway,
+  certificate?: string,
+): Gateway | undefined {
+  const presented = presentedBy(pathKey, rawHeaders, source, certificate)
+  return presented && findPresented(presented, findGateway)
 }
 
 function valuesOf(rawHeaders: readonly string[], name: string): readonly string[] {

@@ -92,6 +92,16 @@ export function createMetrics(worker?: string): Metrics {
     increments.set(key, known)
     known()
   }
+  // Finding a child by its label costs more than counting.
+  const observers = new Map<Dialect, (seconds: number) => void>()
+  const observer = (dialect: Dialect) => {
+    const known = observers.get(dialect)
+    if (known !== undefined) return known
+    const child = durations.labels(dialect)
+    const observe = (seconds: number): void => child.observe(seconds)
+    observers.set(dialect, observe)
+    return observe
+  }
   return {
     contentType: registry.contentType,
     text: () => registry.metrics(),
@@ -109,7 +119,7 @@ export function createMetrics(worker?: string): Metrics {
         const child = tenantDecisions.labels(shown, effect)
         return () => child.inc()
       })
-      durations.labels(dialect).observe(seconds)
+      observer(dialect)(seconds)
     },
     step: (name, seconds) => steps[name].observe(seconds),
     appended: (isConfirmed, seconds) => appends[isConfirmed ? 'confirmed' : 'failed'].observe(seconds),

@@ -82,3 +82,23 @@ test('canonical JSON is the same for equal values and differs for different ones
     }),
   )
 })
+
+test('canonical JSON does not depend on the order in which members were written', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      expect(canonicalJson(reversed(value) as never)).toBe(canonicalJson(value as never))
+    }),
+  )
+  // Node puts names that are numbers first, in the order of the numbers.
+  expect(canonicalJson({ b: 1, 9: 2, 10: 3, a: undefined })).toBe('{"10":3,"9":2,"b":1}')
+})
+
+function reversed(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reversed)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([name, member]) => [name, reversed(member)]),
+  )
+}

@@ -92,6 +92,12 @@ function stored(more?: Partial<AuthorizationRequest>, rest?: Partial<EntryInput>
   return opened(sealRow(makeEntry(input(more, rest), mask), 'w', undefined))
 }
 
+test('an entry is made in canonical order, so that it is written without sorting', () => {
+  const entry = makeEntry(input(FULL), mask)
+  for (const part of [entry.facts, entry.trace, entry.reasons])
+    expect(JSON.stringify(part)).toBe(canonicalJson(part as never))
+})
+
 test('a row holds the answer, the verified parties and where every fact came from', () => {
   const { facts, ...row } = makeEntry(input(FULL), mask)
   expect(row).toEqual({
