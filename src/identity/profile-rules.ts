@@ -1,7 +1,7 @@
 import type { Stop } from '#model/identity.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { Json, JsonObject } from '#model/value.ts'
-import { facets, isEntraApplication, profileOf } from './profiles.ts'
+import { facets, isEntraApplication, PROFILES, profileOf } from './profiles.ts'
 import { spiffeDomainOf } from './spiffe-id.ts'
 import { stop } from './stop.ts'
 
@@ -25,6 +25,8 @@ const FOREIGN_TYPES: ReadonlySet<string> = new Set([
 ])
 /** `typ` claim of a Keycloak access token; ID, refresh and logout tokens are signed with the same keys. */
 const KEYCLOAK_TYPES: readonly unknown[] = ['Bearer', 'DPoP']
+/** Profiles whose access tokens always name their client, by one claim or another; their ID tokens name none. */
+const CLIENT_DEMANDED = ['auth0', 'loginradius', 'entra'] as const
 
 /** The first rule about the kind of token that `payload` breaks; `typ` is that of the header. */
 export function objectionToKind(payload: JsonObject, issuer: Issuer, typ: string): Stop | undefined {
@@ -45,11 +47,12 @@ export function makesAccessTokens({ profile }: Pick<Issuer, 'profile'>): boolean
 
 function objectionOfProfile(payload: JsonObject, issuer: Issuer): Stop | undefined {
   if (issuer.profile === 'keycloak') return objectionToKeycloak(payload)
-  if (issuer.profile === 'entra') return objectionToEntra(payload, issuer)
   if (issuer.profile === 'spiffe') return objectionToSvid(payload, issuer)
-  if (issuer.profile === 'auth0' && clientOf(payload, issuer) === undefined)
-    return stop('token.claim_missing', '`azp` or `client_id`')
-  return undefined
+  // INVARIANT: where the type and other claims are the same, the client alone tells an access token from an ID token.
+  const demanded = CLIENT_DEMANDED.find((profile) => profile === issuer.profile)
+  if (demanded !== undefined && clientOf(payload, issuer) === undefined)
+    return stop('token.claim_missing', `\`${PROFILES[demanded].clientClaims.join('` or `')}\``)
+  return demanded === 'entra' ? objectionToEntra(payload, issuer) : undefined
 }
 
 /** An ID token is for its client (OpenID Connect Core section 2), an access token for somebody else. */

@@ -140,6 +140,7 @@ test.each<[string, string, JWTPayload, object, string]>([
   ['an Okta token without client', 'okta', { cid: undefined }, {}, 'token.claim_missing'],
   ['an ID token of Auth0', 'auth0', { azp: AUDIENCE }, {}, 'token.type'],
   ['an Auth0 token of nobody', 'auth0', { azp: undefined }, {}, 'token.claim_missing'],
+  ['a LoginRadius token of nobody', 'loginradius', { client_id: undefined }, {}, 'token.claim_missing'],
   ['a generic ID token', 'legacy', { nonce: 'n' }, {}, 'token.type'],
   ['an ID token by its hash', 'loginradius', { at_hash: 'h' }, {}, 'token.type'],
   ['an Entra token of another tenant', 'entra', { tid: 'other' }, {}, 'token.tenant'],
@@ -186,6 +187,27 @@ test.each(['13', '3 13 9'])(
 test.each(['2', '113', '1 3', ''])('a person’s account of Entra (facets `%s`) is a user', async (facets) => {
   const found = await ask('entra', { idtyp: 'user', xms_sub_fct: facets })
   expect(found.ok && isAutonomous(found.value)).toBe(false)
+})
+
+/** What Entra v2 puts into an ID token for the application that is its audience: no client, no scopes, roles of the user. */
+const ENTRA_ID_TOKEN = {
+  azp: undefined,
+  scp: undefined,
+  xms_act_fct: undefined,
+  xms_sub_fct: undefined,
+  xms_par_app_azp: undefined,
+  roles: ['tools'],
+  preferred_username: 'alice@example.com',
+} as const
+
+test.each<[string, JWTPayload, object]>([
+  ['with roles', ENTRA_ID_TOKEN, {}],
+  ['that says it is of an application', { ...ENTRA_ID_TOKEN, idtyp: 'app' }, {}],
+  ['with scopes of a user', { ...ENTRA_ID_TOKEN, scp: 'tools' }, {}],
+  ['where the issuer file maps the agent', ENTRA_ID_TOKEN, { issuer: { claims: { agent: 'oid' } } }],
+  ['at a gateway that may assert the agent', ENTRA_ID_TOKEN, { gateway: { asserts: new Set(['identity']) } }],
+])('an ID token of Entra %s is no access token, though it has no nonce', async (_what, more, options) => {
+  expect(await ask('entra', more, options)).toMatchObject(stopped('token.claim_missing'))
 })
 
 test('an Entra token names its actor by the facet of an agent alone, any other by `act`', async () => {
