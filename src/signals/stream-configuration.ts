@@ -12,7 +12,7 @@ export interface StreamConfiguration {
   /** What will come, of what was requested. */
   readonly events_delivered: readonly string[]
   readonly description?: string
-  /** Seconds between two requests for a verification event, at least. */
+  /** Seconds between two requests for a verification event, at least; of what the transmitter says a day at most. */
   readonly min_verification_interval?: number
   /** Seconds after which the transmitter may end a stream that its receiver says nothing about. */
   readonly inactivity_timeout?: number
@@ -31,6 +31,8 @@ export function statusIn(value: unknown): StreamStatus | undefined {
 
 const ID_CHARACTERS_MAX = 256
 const EVENTS_MAX = 200
+/** INVARIANT: no transmitter can put checks off for longer, so that it is noticed when a stream ends. */
+const SECONDS_MAX = 86_400
 
 /**
  * Reads what a transmitter answers about one stream.
@@ -83,7 +85,7 @@ function detailsIn(
   const { description, min_verification_interval: between, inactivity_timeout: timeout } = answer
   return {
     ...(typeof description === 'string' && { description: description.slice(0, 500) }),
-    ...(isSeconds(between) && { min_verification_interval: between }),
+    ...(isSeconds(between) && { min_verification_interval: Math.min(between, SECONDS_MAX) }),
     ...(isSeconds(timeout) && timeout > 0 && { inactivity_timeout: timeout }),
   }
 }

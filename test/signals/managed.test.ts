@@ -43,7 +43,7 @@ async function setUp(prepare: (world: SetupWorld) => void = () => undefined) {
   const [[streamId, stream] = []] = [...world.transmitter.streams]
   if (streamId === undefined || stream === undefined) throw new Error('no stream at the transmitter')
   const at = { tenant: world.tenant, name: 'idp' }
-  return { ...world, at, streamId, stream, id: added.value.stream }
+  return { ...world, at, streamId, stream, added: added.value, id: added.value.stream }
 }
 
 /** Everything of this stream is due, and `seconds` have passed for what it was asked. */
@@ -201,6 +201,23 @@ test('a stream that is not there any more, or a transmitter that does not answer
   await checked()
   expect(await listed()).toMatchObject({ standing: 'waiting', check_fault: null })
 })
+
+test.each([1e13, 1e9, Number.MAX_SAFE_INTEGER])(
+  'a transmitter that wants %s seconds between checks puts them off for a day at most',
+  async (min_verification_interval) => {
+    const { added, checked, faults, id } = await setUp(({ transmitter: { rules } }) => {
+      rules.configuration = { min_verification_interval }
+    })
+    expect(added).toMatchObject({ check_fault: null })
+    await later(id, 0)
+    expect(await checked()).toBe(1)
+    expect(faults).toEqual([])
+    const [next] = await db.owner`
+      select next_at between now() + interval '1 hour' and now() + interval '1 day' as "isSoon"
+      from signal_checks where stream = ${id}::text::uuid`
+    expect(next).toEqual({ isSoon: true })
+  },
+)
 
 test('the configuration is shown without the header of pushes, and its events and description change', async () => {
   const { at, parts, transmitter, tenant } = await setUp()
