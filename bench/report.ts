@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, release as kernel, loadavg } from 'node:os'
 import { type Check, count, type Row } from './checks.ts'
+import type { DiskLatency } from './disk.ts'
 import { describeFailures } from './load.ts'
 import type { Followed, PublishSample, Turns } from './publish.ts'
 import { canCount, canPin } from './server-process.ts'
@@ -17,6 +18,8 @@ export interface Run {
   readonly published: readonly PublishSample[]
   /** Of a server that decides nothing, at half of the lowest rate. */
   readonly emptyP99Milliseconds: number
+  /** Of a page written to the disk of the database. */
+  readonly disk: DiskLatency
   readonly publishedPolicies: number
   readonly checks: readonly Check[]
 }
@@ -50,7 +53,7 @@ export function writeReport(file: string, name: 'bench' | 'peers' | 'goals', rep
   writeFileSync(file, `${text.slice(0, begin)}${opening}\n${report}\n${text.slice(end)}`)
 }
 
-function renderMachine({ command, startedAt, loads, rows, emptyP99Milliseconds }: Run): string {
+function renderMachine({ command, startedAt, loads, rows, emptyP99Milliseconds, disk }: Run): string {
   const rounds = Math.max(0, ...rows.map(({ samples }) => samples.length))
   const [processor] = cpus()
   const facts = [
@@ -61,6 +64,7 @@ function renderMachine({ command, startedAt, loads, rows, emptyP99Milliseconds }
       : 'processes not pinned to cores on this machine',
     `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
     `the machine's own part of the latency: an empty \`node:http\` server at half of the lowest rate below has a p99 of ${emptyP99Milliseconds.toFixed(2)} ms`,
+    `the disk's: 8 KiB written with \`fdatasync\` takes ${disk.p50Milliseconds.toFixed(2)} ms (p50), ${disk.p99Milliseconds.toFixed(2)} ms (p99); with \`require\` an answer waits for one, and for the one before it where that is under way`,
     `${rounds} rounds, variants in turn, medians`,
     `each server was warmed up first; ${coldness(rows)}`,
     canCount

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { checkAll, type Row } from './checks.ts'
 import { compareSizes, emptyServerP99, type Flatness } from './compare.ts'
 import { type BenchDatabases, startDatabases } from './database.ts'
+import { measureDisk } from './disk.ts'
 import { type Durations, measure, type Prepared, type Sample, summarise, type Variant } from './measure.ts'
 import { LOG_SETTINGS, type LogSetting } from './protocol.ts'
 import { measurePublishing, type PublishSample } from './publish.ts'
@@ -38,6 +39,7 @@ const startedAt = new Date()
 const loadBefore = loadNow()
 const databases = await startDatabases()
 try {
+  const disk = measureDisk(databases.dataDirectory)
   const prepared = await prepareAll(databases, plan.variants)
   const rows = await measureAll(databases, plan, prepared)
   const flatness = await compareAll(databases, plan, prepared)
@@ -50,6 +52,7 @@ try {
     rows,
     published,
     publishedPolicies: plan.publishedPolicies,
+    disk,
     emptyP99Milliseconds,
     checks: checkAll(rows, flatness, published),
   }
