@@ -27,10 +27,16 @@ interface Demand {
   readonly tenant: TenantState
   readonly keys: KeySets
   readonly now: EpochMilliseconds
+  /** Collects the issuers whose keys were used. */
+  readonly issuers: Set<string>
 }
 
 /** What the proofs of a token say of its chain. */
-export type Signing = Pick<VerifiedIdentity['delegation'], 'isSigned' | 'unsigned'>
+export interface Signing {
+  readonly evidence: Pick<VerifiedIdentity['delegation'], 'isSigned' | 'unsigned'>
+  /** Issuers whose keys this rests on; none unless every actor has signed. */
+  readonly issuers: readonly string[]
+}
 
 /**
  * Whether every actor of the chain has signed for its part in it, and if not, why: `actor_proofs` of the token has a proof for each, whose key the
@@ -46,14 +52,17 @@ export async function signingOf(
   chain: readonly Actor[],
   by: Pick<Demand, 'tenant' | 'keys' | 'now'>,
 ): Promise<Signing> {
-  const objection = await objectionTo(claims, chain, by)
-  return objection === undefined ? { isSigned: true } : { unsigned: objection }
+  const issuers = new Set<string>()
+  const objection = await objectionTo(claims, chain, { ...by, issuers })
+  return objection === undefined
+    ? { evidence: { isSigned: true }, issuers: [...issuers] }
+    : { evidence: { unsigned: objection }, issuers: [] }
 }
 
 async function objectionTo(
   claims: TokenClaims,
   chain: readonly Actor[],
-  by: Pick<Demand, 'tenant' | 'keys' | 'now'>,
+  by: Omit<Demand, 'claims'>,
 ): Promise<string | undefined> {
   const { actor_proofs: texts, actor_proofs_complete: isComplete = true } = claims.payload
   // 3 and 4
@@ -159,7 +168,7 @@ function isAbout(
 async function keyOf(
   { kid, alg }: ParsedJwt,
   { id }: Actor,
-  { tenant, keys, now }: Demand,
+  { tenant, keys, now, issuers }: Demand,
 ): Promise<CryptoKey | undefined> {
   const { actorKeys = {} } = tenant.rules ?? {}
   const own = Object.hasOwn(actorKeys, id) ? (actorKeys[id] ?? []) : []
@@ -170,7 +179,9 @@ async function keyOf(
     const { profile, audience, algorithms } = issuer
     if (profile !== 'http-signature' || !audience.includes(TAG) || !algorithms.includes(alg)) continue
     const key = await (await keys.load(tenant.id, issuer))?.set.find(kid, alg)
-    if (key !== undefined && (await calculateJwkThumbprint(await exportJWK(key))) === kid) return key
+    if (key === undefined || (await calculateJwkThumbprint(await exportJWK(key))) !== kid) continue
+    issuers.add(issuer.issuer)
+    return key
   }
   return undefined
 }

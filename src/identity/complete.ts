@@ -9,6 +9,8 @@ import { spiffeDomainOf } from './spiffe-id.ts'
 export interface Beside {
   readonly transaction: Transaction | undefined
   readonly signer: Signer | undefined
+  /** Issuers whose keys the proofs of its actors were checked with. */
+  readonly actors: readonly string[]
   readonly tenant: TenantState
   readonly keys: Pick<KeySets, 'isStale'>
 }
@@ -21,12 +23,18 @@ export interface Beside {
  */
 export function complete(
   identity: Result<VerifiedIdentity, Stop>,
-  { transaction, signer, tenant, keys }: Beside,
+  { transaction, signer, actors, tenant, keys }: Beside,
 ): Result<VerifiedIdentity, Stop> {
   if (!identity.ok) return identity
   const { token, presenter = signer && { proof: 'none', thumbprint: signer.thumbprint } } = identity.value
   const domain = presenter?.workload === undefined ? undefined : spiffeDomainOf(presenter.workload)
-  const names = [token?.issuer, domain && `spiffe://${domain}`, transaction?.issuer, signer?.issuer]
+  const names = [
+    token?.issuer,
+    domain && `spiffe://${domain}`,
+    transaction?.issuer,
+    signer?.issuer,
+    ...actors,
+  ]
   const stale = tenant.issuers.filter((each) => names.includes(each.issuer) && keys.isStale(tenant.id, each))
   return success({
     ...identity.value,

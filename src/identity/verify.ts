@@ -103,7 +103,13 @@ async function identityWithoutToken(
       : identityOfWorkload(workload.value, named, tenant, canAssert)
   const onces = [workload.value?.once, signer.value?.once]
   const used = identity.ok ? await useUp(onces, parts.proofs, request) : undefined
-  const beside = { transaction: transaction.value, signer: signer.value, tenant, keys: parts.keys }
+  const beside = {
+    transaction: transaction.value,
+    signer: signer.value,
+    actors: [],
+    tenant,
+    keys: parts.keys,
+  }
   return used === undefined ? complete(identity, beside) : failed(used)
 }
 
@@ -172,7 +178,7 @@ async function identityFromToken(
       : await signingOf(verified.value, parties.value.chain, by)
   const proven: VerifiedIdentity = {
     ...asRegistered(identity.value),
-    ...(signing !== undefined && { delegation: { ...identity.value.delegation, ...signing } }),
+    ...(signing !== undefined && { delegation: { ...identity.value.delegation, ...signing.evidence } }),
     ...(presenter !== undefined && { presenter }),
     ...(nonce !== undefined && { nonce }),
   }
@@ -184,7 +190,8 @@ async function identityFromToken(
   if (!transaction.ok) return transaction
   // INVARIANT: a proof is taken last, so that nobody uses up the proofs of others.
   const used = await useUp([once, workload.value?.once, signer.value?.once], proofs, request)
-  const beside = { transaction: transaction.value, signer: signer.value, tenant, keys: parts.keys }
+  const { issuers: actors = [] } = signing ?? {}
+  const beside = { transaction: transaction.value, signer: signer.value, actors, tenant, keys: parts.keys }
   return used === undefined ? complete(sent, beside) : failed(used)
 }
 

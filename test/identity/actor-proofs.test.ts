@@ -43,9 +43,10 @@ beforeAll(async () => {
   rules = { actorKeys: { c: [c.jkt], b: [b.jkt], a: [a.jkt] } }
 })
 
-const verify = createVerify({
-  keys: createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault: () => undefined }),
-})
+const keys = createKeySets({ fetch: createFetchJwks(), clock: systemClock, onFault: () => undefined })
+const verify = createVerify({ keys })
+/** Where the keys of actors are overdue. */
+const verifyLate = createVerify({ keys: { ...keys, isStale: (_tenant, { issuer: of }) => of === KEYS } })
 
 /** How one proof differs from what it should be. */
 interface Change {
@@ -120,7 +121,7 @@ function tenantOf(test: Case): TenantState {
   })
 }
 
-async function delegationOf(test: Case = {}) {
+async function identityOf(test: Case = {}, by = verify) {
   const proofs = await chainOfProofs(test)
   const token = await sign(
     access,
@@ -130,11 +131,23 @@ async function delegationOf(test: Case = {}) {
       ...test.token,
     }),
   )
-  const found = await verify(request(bearer(token)), gateway(), tenantOf(test))
+  const found = await by(request(bearer(token)), gateway(), tenantOf(test))
   // Proofs never deny: whoever leaves them out is no better off.
   if (!found.ok) expect.unreachable(found.failure.detail)
-  return found.value.delegation
+  return found.value
 }
+
+async function delegationOf(test: Case = {}) {
+  return (await identityOf(test)).delegation
+}
+
+test('a chain that is signed with overdue keys of actors rests on these, one that is not does not', async () => {
+  const signed = await identityOf({}, verifyLate)
+  expect(signed).toMatchObject({ delegation: { isSigned: true }, staleKeys: [KEYS] })
+  const broken = await identityOf({ changes: { a: { payload: { sub: 'mallory' } } } }, verifyLate)
+  expect(broken.delegation).not.toHaveProperty('isSigned')
+  expect(broken).not.toHaveProperty('staleKeys')
+})
 
 test.each<[string, Case]>([
   ['as the draft writes them', {}],

@@ -43,9 +43,10 @@ test.each<[string, Partial<VerifiedIdentity>, object, readonly string[] | undefi
   ['a workload of a domain that begins like it', workload(`${DOMAIN}.evil/agents/1`), {}, undefined],
   ['a transaction', {}, { transaction }, ['https://tts.example']],
   ['a signature of the call', {}, { signer }, ['https://agents.example']],
+  ['proofs of actors', {}, { actors: ['https://agents.example', 'https://other.example'] }, NAMES.slice(3)],
   ['all at once', { token, ...workload(`${DOMAIN}/a`) }, { transaction, signer }, NAMES.slice(0, 4)],
 ])('what rests on overdue keys of %s says so', (_what, identity, beside, expected) => {
-  const parts = { transaction: undefined, signer: undefined, tenant, ...beside }
+  const parts = { transaction: undefined, signer: undefined, actors: [], tenant, ...beside }
   const found = complete(success({ ...nobody, ...identity }), { ...parts, keys: { isStale: () => true } })
   expect(found).toMatchObject({ ok: true })
   expect(found.ok && found.value.staleKeys).toEqual(expected)
