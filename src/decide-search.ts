@@ -1,6 +1,6 @@
 import { type Judged, stopped } from '#decide-judged.ts'
 import { canonicalJson } from '#decision-log/chain.ts'
-import { nextTurn } from '#lib/next-turn.ts'
+import { turnOfOwn } from '#lib/next-turn.ts'
 import type { Found } from '#model/found.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
@@ -41,24 +41,23 @@ export interface SearchAsked {
 /** Decides one candidate as if it had been asked about, on this policy step. */
 export type JudgeOne = (judgePolicy: JudgePolicy, request: AuthorizationRequest) => Judged | Promise<Judged>
 
-/** Most results of one page. */
-export const RESULTS_MAX = 1_000
-/** Most candidates that one page decides. */
-export const JUDGED_MAX = 1_000
+/** Most candidates that one page decides, and so most of its results. */
+export const JUDGED_MAX = 200
 /** Most that one page looks at, decided or left out by what narrows the search. */
 export const LOOKED_AT_MAX = 50_000
 /** Bytes that one page reads of its question: a large one is read for each candidate that is decided. */
 export const BYTES_MAX = 4_194_304
-/** How many are decided, or looked at, in one turn of the event loop, and of how many bytes. */
-const JUDGED_PER_TURN = 8
-const LOOKED_AT_PER_TURN = 500
+/** How many are decided, or looked at, in one turn of the event loop, and of how many bytes; all searches together have one each turn. */
+const JUDGED_PER_TURN = 2
+const LOOKED_AT_PER_TURN = 200
 const BYTES_PER_TURN = 65_536
 
 /**
  * One page of what would be allowed in the open place of a question.
  *
  * INVARIANT: a result is what the same question with it in the open place is allowed, on the state of now; nothing is shown by a rule
- * of its own. What narrows the search only spares questions whose answer would be a deny. A page that reaches a limit ends early and says so.
+ * of its own. What narrows the search only spares questions whose answer would be a deny. A page that reaches a limit, or that nobody waits
+ * for any more, ends early and says so.
  */
 export async function judgeSearch(
   steps: SearchSteps,
@@ -100,13 +99,14 @@ async function lookFor(
   const judgedMax = shareOf(BYTES_MAX, search, JUDGED_MAX)
   const perTurn = shareOf(BYTES_PER_TURN, search, JUDGED_PER_TURN)
   let [judged, lookedAt, last] = [0, 0, after]
+  await turnOfOwn()
   for (const sought of soughtAfter(request, { registry, release }, after)) {
     if (sought === undefined) {
-      await nextTurn()
+      await turnOfOwn()
       continue
     }
-    if (results.length >= limit || judged >= judgedMax || lookedAt >= LOOKED_AT_MAX)
-      return { results, judged, next: { after: last, limit } }
+    const isFull = results.length >= limit || judged >= judgedMax || lookedAt >= LOOKED_AT_MAX
+    if (isFull || search.isWanted?.() === false) return { results, judged, next: { after: last, limit } }
     lookedAt += 1
     last = sought.id
     await makeRoom(lookedAt, LOOKED_AT_PER_TURN)
@@ -132,7 +132,7 @@ function shareOf(bytes: number, { size }: Search, most: number): number {
 }
 
 async function makeRoom(count: number, each: number): Promise<void> {
-  if (count % each === 0) await nextTurn()
+  if (count % each === 0) await turnOfOwn()
 }
 
 /** Leaves out who could not be allowed, from when the policies were asked about the first candidate. */
@@ -202,7 +202,7 @@ function sealed({ places }: SearchSteps, { after, limit }: Place, bound: string)
 
 /** Undefined for a token of something else, and for another limit than the one that it was made for. */
 function placeOf({ places }: SearchSteps, { token, limit }: Search, bound: string): Place | undefined {
-  const most = Math.min(limit ?? RESULTS_MAX, RESULTS_MAX)
+  const most = Math.min(limit ?? JUDGED_MAX, JUDGED_MAX)
   if (token === undefined) return { after: undefined, limit: most }
   const opened = places?.openPlace(token, bound)
   const [kept, after]: unknown[] = opened === undefined ? [] : JSON.parse(opened)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createSealing } from '#admin/sealing.ts'
-import { BYTES_MAX, JUDGED_MAX, RESULTS_MAX } from '#decide-search.ts'
+import { BYTES_MAX, JUDGED_MAX } from '#decide-search.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { GatewayId } from '#model/ids.ts'
 import type { StoredEntity } from '#model/registry.ts'
@@ -102,7 +102,7 @@ describe('pages', () => {
   test('each result comes once, in the order of ids, whatever the limit', async () => {
     const world = await docs([ALL], ten)
     const ids = ten.map((each) => each.uid.id)
-    for (const limit of [1, 2, 3, 7, 10, 11, RESULTS_MAX, 5_000_000])
+    for (const limit of [1, 2, 3, 7, 10, 11, JUDGED_MAX, 5_000_000])
       expect(await findAll(world, 'resource', WHICH, limit)).toEqual(ids)
     expect((await pageOf(world, 'resource', WHICH)).page).toBeUndefined()
     expect((await pageOf(world, 'resource', { ...WHICH, page: { limit: 10 } })).page).toEqual({

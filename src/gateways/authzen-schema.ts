@@ -25,7 +25,7 @@ const page = z
       .int('must be a whole number')
       .nonnegative('must not be negative')
       .nullish()
-      .meta({ description: 'Most results of one page. Default, and at most, 1,000.' }),
+      .meta({ description: 'Most results of one page. Default, and at most, 200.' }),
   })
   .nullish()
 

@@ -6,7 +6,7 @@ import { type Result, success } from '#lib/result.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Decision } from '#model/decision.ts'
 import type { Gateway } from '#model/gateway.ts'
-import { type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
+import { type AuthorizationRequest, type Dialect, isJsonDialect, type Malformed } from '#model/request.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { answerBatch } from './answer-batch.ts'
 import { clientCertificate } from './client-certificate.ts'
@@ -38,6 +38,9 @@ export interface CheckParts {
   readonly admission?: Admission
 }
 
+/** Searches that are under way at once, in one process; one gateway has half of them. Each costs as much as many decisions. */
+const SEARCHES_MAX = 4
+
 /** A dialect with its name. */
 export interface NamedDialect {
   readonly name: Dialect
@@ -64,6 +67,7 @@ export function createCheck(parts: CheckParts): Check {
   const { admission = createAdmission(limits.requestsInFlightMax, (change) => metrics.inFlight(change)) } =
     parts
   const idempotency = createIdempotency()
+  const searches = createAdmission(SEARCHES_MAX, () => undefined)
   return async (incoming, outgoing, route, target) => {
     const source = route.keySource ?? (isJsonDialect(route.name) ? 'bearer' : 'header')
     const presented = presentedBy(target.key, incoming.rawHeaders, source, clientCertificate(incoming))
@@ -85,7 +89,14 @@ export function createCheck(parts: CheckParts): Check {
       return send(incoming, outgoing, httpError('http.overloaded', route.name))
     }
     try {
-      await answerCheck({ ...parts, idempotency }, incoming, outgoing, route, target.rawUrl, authenticate)
+      await answerCheck(
+        { ...parts, idempotency, searches },
+        incoming,
+        outgoing,
+        route,
+        target.rawUrl,
+        authenticate,
+      )
     } catch {
       metrics.fault(route.name)
       answerFault(incoming, outgoing, route, target.rawUrl)
@@ -95,8 +106,13 @@ export function createCheck(parts: CheckParts): Check {
   }
 }
 
+/** What answers a check, with the room that is left for searches. */
+interface WholeParts extends CheckParts {
+  readonly searches: Admission
+}
+
 async function answerCheck(
-  parts: CheckParts & { readonly idempotency: Idempotency },
+  parts: WholeParts & { readonly idempotency: Idempotency },
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   route: NamedDialect,
@@ -136,14 +152,14 @@ interface WholeRequest {
 
 /** Decides what was asked, and answers. A request that came before has no second effect. */
 async function answerRead(
-  { decider, metrics, isDraining }: CheckParts,
+  { decider, metrics, isDraining, searches }: WholeParts,
   { incoming, outgoing, route: { name, dialect }, wire, gateway, startedAt }: WholeRequest,
   attempt: Result<Attempt | undefined, Malformed>,
   readRequest: () => Result<ReadRequest, Malformed>,
 ): Promise<void> {
   const before = new Set(attempt.ok ? attempt.value?.decided.values() : [])
   const items = repeatable(attempt.ok ? attempt.value : undefined, {
-    decide: (request, earlier) => decider.decide(request, gateway, earlier),
+    decide: (request, earlier) => decider.decide(whileOpen(request, outgoing), gateway, earlier),
     async refuse(malformed) {
       metrics.malformed(name, malformed.code)
       return await decider.refuse(malformed, gateway, name, requestIdOf(incoming.rawHeaders))
@@ -154,14 +170,33 @@ async function answerRead(
     const { id } = await items.refuse(read.failure, 0)
     return send(incoming, outgoing, dialect.refuse(read.failure, wire), [id])
   }
-  const { answers, decisions } = await answerBatch(read.value, items)
+  const { requests } = read.value
+  const leave = requests.some(isSearch) ? searches.enter(gateway.id) : NO_PLACE
+  if (leave === undefined) {
+    metrics.overloaded(name)
+    return send(incoming, outgoing, httpError('http.overloaded', name))
+  }
+  const { answers, decisions } = await answerBatch(read.value, items).finally(leave)
   if (isDraining()) outgoing.shouldKeepAlive = false
   const ids = decisions.map(({ id }) => id)
   // INVARIANT: an explained decision carries nothing that an allow carries.
-  const usable = read.value.requests.some(({ explain }) => explain !== undefined) ? [] : decisions
+  const usable = requests.some(({ explain }) => explain !== undefined) ? [] : decisions
   send(incoming, outgoing, withEpoch(dialect.write(answers, read.value, wire), usable), ids)
   const seconds = (performance.now() - startedAt) / 1000
   for (const decision of decisions) if (!before.has(decision)) metrics.decided(name, decision, seconds)
+}
+
+const NO_PLACE = (): void => undefined
+
+function isSearch({ search }: AuthorizationRequest): boolean {
+  return search !== undefined
+}
+
+/** A search goes on while its client is there to be answered. */
+function whileOpen(request: AuthorizationRequest, outgoing: ServerResponse): AuthorizationRequest {
+  const { search } = request
+  if (search === undefined) return request
+  return { ...request, search: { ...search, isWanted: () => !outgoing.destroyed } }
 }
 
 /** State version that the allows of an answer rest on; what was revoked later ends them (docs/revocation.md). */

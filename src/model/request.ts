@@ -95,6 +95,8 @@ export interface Search {
   readonly token: string | undefined
   /** Most results of one page. Undefined: as on the page before, at first as many as there may be. */
   readonly limit: number | undefined
+  /** Whether whoever asked still waits; a search stops when not. Default: always. */
+  readonly isWanted?: () => boolean
   /** The evaluation with this id (of an action: this name) in the open place; undefined where it can't be asked. */
   ask(id: string): AuthorizationRequest | undefined
 }
