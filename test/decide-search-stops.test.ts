@@ -12,10 +12,11 @@ import { createEngine } from '#policy/engine/engine.ts'
 import { createEvaluate } from '#policy/engine/evaluate.ts'
 import { createJudgePolicy } from '#policy/judge.ts'
 import { applyEntities } from '#registry/snapshot.ts'
-import type { Counted } from '#revocation/breakers.ts'
+import { type Counted, createBreakers, type Trip } from '#revocation/breakers.ts'
 import { RevocationSnapshot } from '#revocation/snapshot.ts'
 import { act, FOREIGN, federation, TOOL, tokenOf, worldOf } from './delegation/scene.ts'
 import { revocation } from './revocation/subjects.ts'
+import { nativeRequest } from './support/ask.ts'
 import { findAll, isAllowed, type Open, pageOf, search } from './support/search.ts'
 import { createWorld, NOON, policyFile, stateOf, type World, type WorldInput } from './support/world.ts'
 
@@ -195,14 +196,35 @@ test('whoever has delegated to an agent is found by what that agent may do', asy
   expect(await findAll(world, 'subject', asked)).toEqual(expected)
 })
 
-test('nobody is counted for what is not found', async () => {
+test('nobody is counted for what is found or not found', async () => {
   const counted: Counted[] = []
   const breakers = { of: () => RevocationSnapshot.empty, count: (each: Counted) => void counted.push(each) }
   const world = await demo({ breakers })
   await pageOf(world, 'resource', WHICH_TOOLS)
   await pageOf(world, 'subject', WHICH_AGENTS)
-  expect(counted.filter(({ isDenied }) => isDenied)).toEqual([])
-  expect(counted.length).toBeLessThanOrEqual(1)
+  expect(counted).toEqual([])
+})
+
+describe('what is only looked for hides no denial from a breaker', () => {
+  const rules = { breaker: { denyShare: 0.5, minimum: 6, windowSeconds: 60, openSeconds: 60 } }
+  const list = {
+    ...nativeRequest({ agent: 'triage-bot', user: 'alice', tool: 'github/mcp:tools/list' }),
+    candidates: [{ tool: TOOL_READ, arguments: {} }],
+  }
+  test.each<[string, (world: World) => Promise<unknown>]>([
+    ['nothing', async () => undefined],
+    ['searches', (world) => pageOf(world, 'resource', { ...WHICH_TOOLS, page: { limit: 1 } })],
+    ['lists of tools', (world) => world.decider.decide(list, world.gateway)],
+  ])('between denials: %s', async (_what, look) => {
+    const trips: Trip[] = []
+    const world = await demo({ rules, breakers: createBreakers((trip) => trips.push(trip)) })
+    for (let i = 0; i < 6; i += 1) {
+      for (let k = 0; k < 2; k += 1) await look(world)
+      expect([i, trips]).toEqual([i, []])
+      await isAllowed(world, 'resource', WHICH_TOOLS, `nowhere/none-${i}`)
+    }
+    expect(trips).toMatchObject([{ agent: 'triage-bot' }])
+  })
 })
 
 test('a result carries what a gateway must do where it acts on it', async () => {

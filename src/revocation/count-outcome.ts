@@ -5,9 +5,12 @@ import type { TenantState } from '#model/state.ts'
 import { mayNameActorsOf } from '#model/tenant-rules.ts'
 import type { Breakers } from './breakers.ts'
 
-/** Denials that say nothing about the agent: our own troubles, what is stopped already, and an issuer that may not name it. */
+/**
+ * Outcomes that say nothing about the agent: our own troubles, what is stopped already, an issuer that may not name it, and what was
+ * only looked for. INVARIANT: nothing was done with an answered search or list, so it makes no denial rarer.
+ */
 const NOT_THE_AGENT =
-  /^(?:state|log|internal|revoked|tenant|gateway|exchange)\.|^policy\.(?:no_release|engine_error|error)$|^chain\.issuer$/
+  /^(?:state|log|internal|revoked|tenant|gateway|exchange|search|list)\.|^policy\.(?:no_release|engine_error|error)$|^chain\.issuer$/
 
 const AGENT = 'Warder::Agent'
 

@@ -152,6 +152,7 @@ describe('what counts', () => {
     ['policy.engine_error', 'verified', false],
     ['policy.no_release', 'verified', false],
     ['chain.issuer', 'verified', false],
+    ['search.page_token', 'verified', false],
   ] as const)('%s of an agent that is %s: opens the breaker: %s', (code, provenance, expected) => {
     expect(counted(code, provenance)).toBe(expected)
   })
