@@ -21,7 +21,10 @@ export interface ApiKey {
   readonly boundTo?: VerifiedToken['boundTo']
   /** What it counts as having where a tool demands scopes. Undefined: none. */
   readonly scopes?: readonly string[]
-  /** Names of the gateways that it may come through. Undefined: any that accept API keys. */
+  /**
+   * Names of the gateways that it may come through. Undefined: any that accept API keys. INVARIANT: a name stands for one gateway for ever,
+   * also when that is revoked, so no other one inherits its keys.
+   */
   readonly gateways?: readonly string[]
 }
 

@@ -98,6 +98,20 @@ test('the scopes and gateways of a key reach the state, and every later secret o
   expect(found?.gateways).toBeUndefined()
 })
 
+test('the name of a gateway goes to no other one, so that none inherits the keys that were made for it', async () => {
+  const tenant = await tenantWithBot()
+  await gatewayOf(tenant, 'edge')
+  const { key } = await added(tenant, { gateways: ['edge'] })
+  const [{ id } = { id: '' }] = await store.listGateways(tenant, PAGE)
+  await store.revokeGateway(tenant, 'edge')
+  const another = { name: 'edge', tenant, asserts: null, userOnly: false, obligations: null }
+  const hash = hashKey(`${tenant}/another`)
+  expect(await store.addGateway({ ...another, keyHash: hash, keyHint: 'wk' })).toBe('exists')
+  await expect(db.owner`delete from gateways where tenant = ${tenant}`).rejects.toThrow()
+  expect(await store.listGateways(tenant, PAGE)).toMatchObject([{ id, name: 'edge' }])
+  expect((await loaded(tenant)).get(hashKey(key))?.gateways).toEqual(['edge'])
+})
+
 test('no key is made for a gateway that is unknown, revoked, or of another tenant', async () => {
   const [tenant, other] = [await tenantWithBot(), await tenantWithBot()]
   await gatewayOf(tenant, 'edge')
