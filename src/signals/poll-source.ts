@@ -19,7 +19,7 @@ export function parsePollSource(value: unknown): Result<{ readonly source?: Poll
   const unknown = Object.keys(record).find((name) => !MEMBERS.has(name))
   if (unknown !== undefined) return failed(`\`poll.${unknown.slice(0, 64)}\` is not a member`)
   const { url, long = false } = record
-  if (!isUrl(url)) return failed('`poll.url` must be a URL')
+  if (!isUrl(url)) return failed('`poll.url` must be a URL without credentials and fragment')
   if (typeof long !== 'boolean') return failed('`poll.long` must be true or false')
   const access = parseAccess(record, 'poll')
   return access.ok ? success({ source: { url, long, ...access.value } }) : access

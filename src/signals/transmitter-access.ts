@@ -35,7 +35,8 @@ export function parseAccess(
   if (typeof secret !== 'string' || secret === '') return failed(`\`${within}.secret\` is missing`)
   if ([tokenUrl, clientId, wanted, scope].every((each) => each === undefined))
     return success({ secret, client: undefined })
-  if (!isUrl(tokenUrl)) return failed(`\`${within}.token_url\` must be a URL`)
+  if (!isUrl(tokenUrl))
+    return failed(`\`${within}.token_url\` must be a URL without credentials and fragment`)
   if (typeof clientId !== 'string' || clientId === '') return failed(`\`${within}.client_id\` is missing`)
   const authentication = AUTHENTICATIONS.find((each) => each === (wanted ?? 'private_key_jwt'))
   if (authentication === undefined)
@@ -46,14 +47,15 @@ export function parseAccess(
   return success({ secret, client })
 }
 
-/** Whether `value` is the text of a URL. */
+/** Whether `value` is the text of a URL without credentials and fragment. INVARIANT: lists show such URLs, so they hold no secret. */
 export function isUrl(value: unknown): value is string {
-  return typeof value === 'string' && URL.canParse(value)
+  const url = typeof value === 'string' ? URL.parse(value) : null
+  return url !== null && url.username === '' && url.password === '' && url.hash === ''
 }
 
 /** Whether `url` may be called at all: `http` leads to this machine only, and only with `privateNetwork`. */
 export function isCallable(url: unknown, privateNetwork: boolean): url is string {
-  const scheme = typeof url === 'string' ? URL.parse(url)?.protocol : undefined
+  const scheme = isUrl(url) ? URL.parse(url)?.protocol : undefined
   return scheme === 'https:' || (scheme === 'http:' && privateNetwork)
 }
 
