@@ -106,7 +106,11 @@ export async function changeSubject(
   })
 }
 
-/** Does `work` at the transmitter and records it with the reason. */
+/**
+ * Does `work` at the transmitter and records it with the reason.
+ *
+ * INVARIANT: what is about to be done is recorded first, so that nothing is changed at a transmitter that the audit does not know of.
+ */
 async function changed<Value>(
   store: StreamParts['store'],
   request: NamedChange,
@@ -118,11 +122,13 @@ async function changed<Value>(
   const found = await find(store, request)
   if (!found.ok) return found
   const { tenant, stream } = found.value
-  const done = await reached(work(stream, reason.value))
-  if (done.ok) {
-    const after = { stream: stream.id, ...what, reason: reason.value }
-    await store.recordManaged(tenant, request.name, { before: null, after })
+  const record = (done: boolean) => {
+    const after = { stream: stream.id, ...what, reason: reason.value, done }
+    return store.recordManaged(tenant, request.name, { before: null, after })
   }
+  await record(false)
+  const done = await reached(work(stream, reason.value))
+  if (done.ok) await record(true)
   return done
 }
 

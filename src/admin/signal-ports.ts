@@ -61,7 +61,7 @@ export interface SignalAdminStore {
   removeStream(tenant: TenantId, name: string, reason?: string): Promise<'removed' | 'unknown'>
   /** `unmanaged`: it was set up at its transmitter by hand. `sealed`: its secret can't be opened here. */
   findManaged(tenant: TenantId, name: string): Promise<ManagedStream | 'unknown' | 'unmanaged' | 'sealed'>
-  /** Records what was changed at the transmitter. */
+  /** Records what is about to be changed at the transmitter, or was. */
   recordManaged(
     tenant: TenantId,
     name: string,

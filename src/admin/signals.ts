@@ -76,6 +76,8 @@ export async function removeStream(
   const managed = onlyHere ? 'unmanaged' : await store.findManaged(tenant, name)
   if (managed === 'sealed') return failed({ ...secretClosed(name), help: REMOVE_HERE })
   if (typeof managed !== 'string') {
+    const after = { stream: managed.id, removed: true, reason: reason.value, done: false }
+    await store.recordManaged(tenant, name, { before: null, after })
     try {
       await client.remove(managed)
     } catch (error) {

@@ -55,9 +55,18 @@ test('a stream is set up, shown, paused, verified, changed and removed, each rec
   const changes = audit.filter(({ outcome, target }) => outcome === 'changed' && target === 'idp')
   expect(changes.map(({ actor, route, after }) => [actor, route.split(' ')[0], after])).toMatchObject([
     ['token:all-operator', 'DELETE', { removed: true, reason: 'over' }],
-    ['token:all-operator', 'POST', { subject: 'add', reason: 'new' }],
-    ['token:all-operator', 'POST', { status: 'paused', reason: 'move' }],
-    ['token:all-operator', 'PATCH', { events_requested, reason: 'less' }],
+    ['token:all-operator', 'DELETE', { removed: true, reason: 'over', done: false }],
+    ...[true, false].map((done) => ['token:all-operator', 'POST', { subject: 'add', reason: 'new', done }]),
+    ...[true, false].map((done) => [
+      'token:all-operator',
+      'POST',
+      { status: 'paused', reason: 'move', done },
+    ]),
+    ...[true, false].map((done) => [
+      'token:all-operator',
+      'PATCH',
+      { events_requested, reason: 'less', done },
+    ]),
     ['token:all-operator', 'POST', { issuer, stream_id: 'st-1' }],
   ])
 })
