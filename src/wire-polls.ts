@@ -6,7 +6,7 @@ import { createKeySets } from '#identity/key-sets.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { systemClock } from '#lib/clock.ts'
 import { faultText } from '#process-log.ts'
-import { checkDue } from '#signals/check-due.ts'
+import { checkDue, type DueCheck } from '#signals/check-due.ts'
 import { createPollStream } from '#signals/poll.ts'
 import { pollDue } from '#signals/poll-due.ts'
 import { createTransmitterTokens } from '#signals/transmitter-access.ts'
@@ -29,7 +29,7 @@ export interface WiredPolls {
 const LOOK_MILLISECONDS = 1_000
 const CHECK_MILLISECONDS = 5_000
 const COUNT_MILLISECONDS = 15_000
-/** Sixteen streams each. */
+/** Up to sixteen streams each. */
 const ROUNDS_MAX = 32
 
 /** Looks again and again for streams that are due to be fetched, or whose transmitters are to be asked how they are. */
@@ -71,12 +71,13 @@ export function wirePolls(
     onFault: (about: string, fault: string) =>
       faults.report({ message: 'the transmitter of a signal stream could not be asked', about, fault }),
   }
+  const underWay = new Set<DueCheck>()
   let standings: ReadonlyMap<string, number> = new Map()
   const onFault = (error: unknown): void =>
     faults.report({ message: 'signal streams could not be read', fault: faultText(error) })
   const stops = [
     every(LOOK_MILLISECONDS, ROUNDS_MAX, () => pollDue(polling, closing.signal), onFault),
-    every(CHECK_MILLISECONDS, 1, () => checkDue(checking), onFault),
+    every(CHECK_MILLISECONDS, ROUNDS_MAX, () => checkDue(checking, underWay), onFault),
     every(
       COUNT_MILLISECONDS,
       1,

@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { TenantId } from '#model/ids.ts'
 import { checkStream } from '#signals/check.ts'
-import { faultOf, secondsUntilNext } from '#signals/check-due.ts'
+import { secondsUntilNext } from '#signals/check-due.ts'
+import { faultOf } from '#signals/fault.ts'
 import type { StreamRecord } from '#signals/stream.ts'
 import type { StreamConfiguration } from '#signals/stream-configuration.ts'
 import type { StreamSetup } from '#signals/stream-file.ts'
@@ -208,7 +209,7 @@ function recordOf(
 }
 
 async function firstCheck(managed: ManagedStream, { store, client }: StreamParts): Promise<string | null> {
-  const fault = await faultOf(checkStream(managed, { client, questions: store.questions }))
+  const fault = (await faultOf(checkStream(managed, { client, questions: store.questions })))?.told
   const { management } = managed
   const seconds = secondsUntilNext({ management, failures: 0, overdue: false }, fault)
   await store.checked(managed.id, { fault, seconds })

@@ -35,6 +35,12 @@ export interface OutboundAnswer {
 /** There was an answer, and it is too long or not UTF-8. */
 export class UnreadableAnswer extends Error {}
 
+/**
+ * The name of the host is unknown, or leads where nobody may reach. Its message says which of the two: for the operator alone, since
+ * it says which names there are in networks that are not public.
+ */
+export class UnreachableHost extends Error {}
+
 /** Makes a call; rejects when it can't be made, or with `UnreadableAnswer`. Messages hold no secret. */
 export type SendOutbound = (request: OutboundRequest) => Promise<OutboundAnswer>
 
@@ -82,7 +88,7 @@ export const sendOutbound: SendOutbound = async (request) => {
 function guardedLookup(privateNetwork: boolean): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error !== null) return callback(error, '')
+      if (error !== null) return callback(new UnreachableHost(error.message, { cause: error }), '')
       const [first] = addresses
       const isFine = addresses.every(({ address }) => mayReach(address, privateNetwork))
       if (first === undefined || !isFine) return callback(refusedAddress(), '')
@@ -92,8 +98,8 @@ function guardedLookup(privateNetwork: boolean): LookupFunction {
   }
 }
 
-function refusedAddress(): Error {
-  return new Error(
+function refusedAddress(): UnreachableHost {
+  return new UnreachableHost(
     'the URL leads into a network that is not public; see `private_network` in docs/identity.md',
   )
 }

@@ -1,4 +1,5 @@
 import type { TenantId } from '#model/ids.ts'
+import { type Fault, faultIn } from './fault.ts'
 import type { Polled, PolledStream, PollStream } from './poll.ts'
 import type { PollSource } from './poll-source.ts'
 import type { SignalStream } from './stream.ts'
@@ -21,12 +22,15 @@ export interface PollQueue {
 }
 
 /** The secret of a stored source; undefined when it can't be opened here. */
-export type OpenPollSecret = (tenant: TenantId, source: PollSource) => Promise<string | undefined>
+export type OpenPollSecret = (
+  tenant: TenantId,
+  source: PollSource,
+  privateNetwork: boolean,
+) => Promise<string | undefined>
 
 const AT_ONCE = 16
 const SHORT_SECONDS = 5
 const BACK_OFF_SECONDS_MAX = 300
-const FAULT_CHARACTERS_MAX = 300
 
 /**
  * Polls the streams that are due; gives how many. Of several servers one polls a stream at a time. After a failure the next poll
@@ -47,14 +51,14 @@ export async function pollDue(
       const outcome = await attempt(stream, parts, signal)
       // Whoever ends leaves the stream to the others at once.
       if (signal.aborted) return await parts.queue.done(stream.id, { fault: undefined, seconds: 0 })
-      const isFault = typeof outcome === 'string'
-      if (isFault) parts.onFault(`${stream.tenant}/${stream.name}`, outcome)
+      const isFault = 'told' in outcome
+      if (isFault) parts.onFault(`${stream.tenant}/${stream.name}`, outcome.logged)
       const seconds = isFault
         ? Math.min(2 ** Math.min(stream.failures + 1, 10), BACK_OFF_SECONDS_MAX)
         : stream.source?.long === true && !outcome.more
           ? 0
           : SHORT_SECONDS
-      const fault = isFault ? outcome.slice(0, FAULT_CHARACTERS_MAX) : undefined
+      const fault = isFault ? outcome.told : undefined
       await parts.queue.done(stream.id, { fault, seconds })
     }),
   )
@@ -66,13 +70,13 @@ async function attempt(
   { source, ...stream }: DueStream,
   { poll, openSecret }: { readonly poll: PollStream; readonly openSecret: OpenPollSecret },
   signal: AbortSignal,
-): Promise<Polled | string> {
+): Promise<Polled | Fault> {
   try {
-    if (source === undefined) return 'the stream has no URL to poll'
-    const secret = await openSecret(stream.tenant, source)
-    if (secret === undefined) return 'the secret of the stream can not be opened'
+    if (source === undefined) return faultIn('the stream has no URL to poll')
+    const secret = await openSecret(stream.tenant, source, stream.issuer.privateNetwork === true)
+    if (secret === undefined) return faultIn('the secret of the stream can not be opened')
     return await poll({ ...stream, source: { ...source, secret } } satisfies PolledStream, signal)
   } catch (error) {
-    return error instanceof Error ? error.message : 'unknown fault'
+    return faultIn(error)
   }
 }

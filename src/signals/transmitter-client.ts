@@ -1,6 +1,7 @@
 import type { OutboundAnswer, OutboundRequest, SendOutbound } from '#identity/outbound.ts'
 import { parseStrictObject } from '#identity/strict-json.ts'
 import type { JsonObject } from '#model/value.ts'
+import { faultIn } from './fault.ts'
 import {
   readConfiguration,
   type StreamConfiguration,
@@ -107,7 +108,7 @@ async function guarded<Value>(work: Promise<Value>): Promise<Value> {
     return await work
   } catch (error) {
     if (error instanceof TransmitterFault) throw error
-    throw new TransmitterFault(error instanceof Error ? error.message : 'unknown fault')
+    throw new TransmitterFault(faultIn(error).told, { cause: error })
   }
 }
 

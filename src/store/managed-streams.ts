@@ -44,11 +44,18 @@ export async function addChecks(transaction: Transaction, stream: string): Promi
 /** The managed streams of this database. INVARIANT: a lease is one statement, so no two servers get a stream. */
 export function createCheckQueue({ owner }: Database): CheckQueue {
   return {
-    lease: async (limit) => {
+    lease: async (limit, { eachMax, except }) => {
       const rows = await owner<LeasedCheck[]>`
         update signal_checks c set next_at = now() + make_interval(secs => ${LEASE_SECONDS})
         from signal_streams s where s.stream = c.stream and c.stream in (
-          select stream from signal_checks where next_at <= now() order by next_at limit ${limit} for update skip locked)
+          select stream from signal_checks where next_at <= now() and stream in (
+            select stream from (
+              select d.stream, row_number() over (partition by t.tenant order by d.next_at, d.stream) as place
+              from signal_checks d join signal_streams t on t.stream = d.stream
+              where d.next_at <= now()
+                and t.tenant not in (select json_array_elements_text(${JSON.stringify(except)}::text::json))
+            ) ranked where place <= ${eachMax})
+          order by next_at limit ${limit} for update skip locked)
         returning s.stream::text as id, s.tenant, s.name, c.failures, s.record,
           exists (select from signal_verifications v where v.stream = s.stream and v.due_at <= now()) as overdue`
       return rows.flatMap(({ record, ...row }) => {
@@ -137,11 +144,11 @@ export async function findManaged(
   const managed = managedOf(row.id, row.record)
   if (managed === undefined) return 'unmanaged'
   const { management } = managed
-  const secret = sealing === undefined ? undefined : await openManagementSecret(sealing)(tenant, management)
+  const secret = sealing === undefined ? undefined : await openManagementSecret(sealing)(tenant, managed)
   return secret === undefined ? 'sealed' : { ...managed, management: { ...management, secret } }
 }
 
-/** Records what was changed at a transmitter. */
+/** Records what is about to be changed at a transmitter, or was. */
 export async function recordManaged({ owner, record }: Writer, change: AuditedChange): Promise<void> {
   await owner.begin(async (transaction) => await record(transaction, change))
 }

@@ -7,15 +7,15 @@ import {
   setStreamStatus,
   updateStream,
 } from '#admin/managed-streams.ts'
-import { removeStream } from '#admin/signals.ts'
+import { addStream, removeStream } from '#admin/signals.ts'
 import type { OutboundRequest } from '#identity/outbound.ts'
 import { systemClock } from '#lib/clock.ts'
 import type { TenantId } from '#model/ids.ts'
-import { secondsUntilNext } from '#signals/check-due.ts'
+import { type DueCheck, secondsUntilNext } from '#signals/check-due.ts'
 import { createTransmitterTokens } from '#signals/transmitter-access.ts'
 import { createTransmitterClient } from '#signals/transmitter-client.ts'
 import { createAdminStore } from '#store/admin-store.ts'
-import { countStandings } from '#store/managed-streams.ts'
+import { countStandings, createCheckQueue } from '#store/managed-streams.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openSetupWorld, type SetupWorld } from './setup-world.ts'
 
@@ -218,6 +218,55 @@ test.each([1e13, 1e9, Number.MAX_SAFE_INTEGER])(
     expect(next).toEqual({ isSoon: true })
   },
 )
+
+test('of one tenant few streams are checked at once, so that it delays no other', async () => {
+  const [many, other] = [await setUp(), await setUp()]
+  for (const name of ['two', 'three', 'four'])
+    await addStream(many.parts, { tenant: many.tenant, name, text: many.file() })
+  const due = async () => {
+    await db.owner`
+      update signal_checks c set next_at = now() - case when s.tenant = ${many.tenant} then interval '2 s' else interval '1 s' end
+      from signal_streams s where s.stream = c.stream`
+  }
+  const queue = createCheckQueue(db)
+  const tenantsOf = (leased: readonly DueCheck[]) => leased.map(({ tenant }) => tenant).toSorted()
+  await due()
+  const leased = await queue.lease(3, { eachMax: 2, except: [] })
+  expect(tenantsOf(leased)).toEqual([many.tenant, many.tenant, other.tenant].toSorted())
+  await due()
+  const underWay = new Set(leased.filter(({ tenant }) => tenant === many.tenant))
+  const seen: number[] = []
+  other.transmitter.rules.answer = () => {
+    seen.push(underWay.size)
+    return false
+  }
+  expect(await other.checked(underWay)).toBe(1)
+  expect(new Set(seen)).toEqual(new Set([3]))
+  expect(underWay.size).toBe(2)
+  for (const name of ['two', 'three', 'four']) await many.parts.store.removeStream(many.tenant, name)
+})
+
+test('what is changed at a transmitter is in the audit before; without that it is not changed', async () => {
+  const { at, parts, transmitter, tenant } = await setUp()
+  const calls = transmitter.calls.length
+  const store = { ...parts.store, recordManaged: () => Promise.reject(new Error('no database')) }
+  const silent = { ...parts, store }
+  await expect(setStreamStatus(silent, { ...at, status: 'paused', reason })).rejects.toThrow('no database')
+  await expect(removeStream(silent, { ...at, reason, onlyHere: false })).rejects.toThrow('no database')
+  expect(transmitter.calls.length).toBe(calls)
+  transmitter.rules.answer = (_call, outgoing) => {
+    outgoing.writeHead(503).end()
+    return true
+  }
+  const refused = { ok: false, failure: { code: 'stream.transmitter' } }
+  expect(await setStreamStatus(parts, { ...at, status: 'paused', reason })).toMatchObject(refused)
+  expect(await latestAudit(tenant)).toMatchObject({ after: { status: 'paused', reason, done: false } })
+  expect(await removeStream(parts, { ...at, reason, onlyHere: false })).toMatchObject(refused)
+  expect(await latestAudit(tenant)).toMatchObject({ after: { removed: true, reason, done: false } })
+  delete transmitter.rules.answer
+  await setStreamStatus(parts, { ...at, status: 'paused', reason })
+  expect(await latestAudit(tenant)).toMatchObject({ after: { status: 'paused', reason, done: true } })
+})
 
 test('the configuration is shown without the header of pushes, and its events and description change', async () => {
   const { at, parts, transmitter, tenant } = await setUp()

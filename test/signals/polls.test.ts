@@ -151,7 +151,7 @@ test('failures count until a poll succeeds', async () => {
   expect(await failures()).toBe(0)
 })
 
-test('the secret is stored sealed, for this tenant, these URLs and this client alone', async () => {
+test('the secret is stored sealed, for this tenant, these URLs, this client and how it proves itself, and these networks alone', async () => {
   const client = { tokenUrl: 'https://idp.example/token', clientId: 'c' }
   const authentication = 'client_secret_basic' as const
   const { tenant, stream, transmitter } = await opened({
@@ -162,9 +162,9 @@ test('the secret is stored sealed, for this tenant, these URLs and this client a
     where stream = ${stream}::text::uuid`
   expect(row?.text).not.toContain('poll-token')
   const secret = row?.secret ?? ''
-  const secretAt = (who: TenantId, more: Partial<PollSource> = {}) => {
+  const secretAt = (who: TenantId, more: Partial<PollSource> = {}, privateNetwork = true) => {
     const source = { url: transmitter.url, long: false, secret, client: { ...client, authentication } }
-    return openPollSecret(openSealing)(who, { ...source, ...more })
+    return openPollSecret(openSealing)(who, { ...source, ...more }, privateNetwork)
   }
   expect(await secretAt(tenant)).toBe('poll-token')
   expect(await secretAt(newTenant())).toBeUndefined()
@@ -173,8 +173,10 @@ test('the secret is stored sealed, for this tenant, these URLs and this client a
     { client: undefined },
     { client: { ...client, authentication, tokenUrl: 'https://evil.example/token' } },
     { client: { ...client, authentication, clientId: 'another' } },
+    { client: { ...client, authentication: 'private_key_jwt' } },
   ]
   for (const other of others) expect(await secretAt(tenant, other)).toBeUndefined()
+  expect(await secretAt(tenant, {}, false)).toBeUndefined()
 })
 
 test('nothing can be pushed to a stream that is fetched', async () => {

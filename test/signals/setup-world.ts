@@ -7,7 +7,7 @@ import { createFetchJwks } from '#identity/jwks-fetch.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { systemClock } from '#lib/clock.ts'
-import { checkDue } from '#signals/check-due.ts'
+import { checkDue, type DueCheck } from '#signals/check-due.ts'
 import { createPollStream } from '#signals/poll.ts'
 import { pollDue } from '#signals/poll-due.ts'
 import { createReceiveSet } from '#signals/receive.ts'
@@ -71,14 +71,17 @@ export async function openSetupWorld(db: TestDatabase, path = '') {
         { queue: createPollQueue(db), poll, openSecret: openPollSecret(openSealing), onFault },
         new AbortController().signal,
       ),
-    checked: () =>
-      checkDue({
-        client,
-        queue: createCheckQueue(db),
-        questions: createQuestions(db),
-        openSecret: openManagementSecret(openSealing),
-        onFault,
-      }),
+    checked: (underWay = new Set<DueCheck>()) =>
+      checkDue(
+        {
+          client,
+          queue: createCheckQueue(db),
+          questions: createQuestions(db),
+          openSecret: openManagementSecret(openSealing),
+          onFault,
+        },
+        underWay,
+      ),
     close: async () => {
       await store.removeStream(tenant, 'idp')
       keys.close()

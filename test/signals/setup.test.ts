@@ -242,7 +242,7 @@ test('a token that was ended is fetched anew, once', async () => {
   expect(transmitter.calls.filter(({ path }) => path === '/token')).toHaveLength(2)
 })
 
-test('the secret is stored sealed, for its endpoints and its client alone', async () => {
+test('the secret is stored sealed, for its endpoints, its client and its networks alone', async () => {
   const { added, parts, tenant } = await setUp()
   const [row] = await db.owner<{ text: string }[]>`
     select record::text as text from signal_streams where stream = ${added.stream}::text::uuid`
@@ -250,10 +250,41 @@ test('the secret is stored sealed, for its endpoints and its client alone', asyn
   expect(await parts.store.findManaged(tenant, 'idp')).toMatchObject({
     management: { secret: 'management-token' },
   })
+  for (const [now, changed] of [
+    ['/verify', '/elsewhere'],
+    ['"privateNetwork":true', '"privateNetwork":false'],
+  ] as const) {
+    const record = row?.text.replace(now, changed) ?? ''
+    expect(record).not.toBe(row?.text)
+    await db.owner`
+      update signal_streams set record = ${record}::text::json where stream = ${added.stream}::text::uuid`
+    expect(await parts.store.findManaged(tenant, 'idp')).toBe('sealed')
+  }
+})
+
+test('the secret of a client is sealed for how it proves itself', async () => {
+  const { add, file, parts, tenant, transmitter } = await opened()
+  const client = { token_url: `${transmitter.origin}/token`, client_id: 'warder' }
+  await add(file({}, { ...client, secret: 's', authentication: 'client_secret_basic' }))
+  expect(await parts.store.findManaged(tenant, 'idp')).toMatchObject({ management: { secret: 's' } })
   await db.owner`
-    update signal_streams set record = replace(record::text, '/verify', '/elsewhere')::json
-    where stream = ${added.stream}::text::uuid`
+    update signal_streams set record = replace(record::text, 'client_secret_basic', 'private_key_jwt')::json
+    where tenant = ${tenant}`
   expect(await parts.store.findManaged(tenant, 'idp')).toBe('sealed')
+})
+
+test('whoever names a host does not learn whether it exists in networks that are not public', async () => {
+  const { add, tenant, parts } = await opened()
+  const failureAt = async (issuer: string) => {
+    const added = await add(JSON.stringify({ issuer, transmitter: { secret: 's' } }))
+    return added.ok ? undefined : added.failure
+  }
+  const inside = await failureAt('https://localhost:1/')
+  expect(inside).toMatchObject({ message: expect.stringContaining('no address that may be reached') })
+  // A label of 64 characters is in no name service.
+  expect(await failureAt(`https://${'a'.repeat(64)}.example/`)).toEqual(inside)
+  expect(await failureAt('https://10.0.0.1/')).toEqual(inside)
+  expect(await parts.store.findManaged(tenant, 'idp')).toBe('unknown')
 })
 
 test('a stream that is there already is taken over', async () => {
