@@ -22,8 +22,8 @@ const CALL = 'tools/call'
 /**
  * Everything that a search can look at, in the order of ids (by UTF-16 code units), from behind `after`. Undefined: from the start.
  *
- * Undefined comes in between where others can have their turn. Registered entities of the type, members of an enumerated type, and actions of the schema or the registry: what is nowhere written
- * down can be asked about but not found.
+ * Undefined comes in between where others can have their turn. Registered entities of the type, members of an enumerated type, and actions
+ * of the schema or the registry: what is nowhere written down can be asked about but not found.
  */
 export function soughtAfter(
   request: Pick<AuthorizationRequest, 'tool'> & { readonly search: Search },
@@ -33,14 +33,12 @@ export function soughtAfter(
   const { open, type, party } = request.search
   if (release.vocabulary === 'own')
     return open === 'action'
-      ? named(ownActions(registry, release), 'Action', after)
+      ? ownActions(registry, release, after)
       : ofType(registry, release, cedarTypeName(type), after)
   if (open === 'subject') return party === undefined ? [] : ofType(registry, release, PARTIES[party], after)
   if (open === 'action')
-    return request.tool === undefined
-      ? named(toolsOf(registry, release), ACTION, after)
-      : named([CALL], ACTION, after)
-  if (NAMES_OF_TOOLS.has(type)) return named(toolsOf(registry, release), TOOL, after)
+    return request.tool === undefined ? tools(registry, release, ACTION, after) : named([CALL], ACTION, after)
+  if (NAMES_OF_TOOLS.has(type)) return tools(registry, release, TOOL, after)
   const cedarType = cedarTypeName(type)
   if (cedarType === 'resource' || cedarType === RESOURCE) return ofType(registry, release, RESOURCE, after)
   return Object.hasOwn(release.schema?.entityTypes ?? {}, cedarType)
@@ -91,14 +89,69 @@ function named(ids: Iterable<string>, type: string, after: string | undefined): 
   return sorted.sort((a, b) => (a < b ? -1 : 1)).map((id) => ({ id, uid: { type, id } }))
 }
 
-function ownActions(registry: RegistrySnapshot, { schema }: Release): readonly string[] {
-  return schema === undefined
-    ? registry.ofType('Action').map(({ uid }) => uid.id)
-    : schema.actions.map(({ uid }) => uid.id)
+function ownActions(
+  registry: RegistrySnapshot,
+  { schema }: Release,
+  after: string | undefined,
+): Iterable<Sought | undefined> {
+  if (schema === undefined) return registered(registry, 'Action', '', after)
+  const declared = schema.actions.map(({ uid }) => uid.id)
+  return named(declared, 'Action', after)
 }
 
 /** Whatever is registered or declared as a tool; a group of tools is among them, and never allowed. */
-function toolsOf(registry: RegistrySnapshot, { schema }: Release): readonly string[] {
+function* tools(
+  registry: RegistrySnapshot,
+  { schema }: Release,
+  type: string,
+  after: string | undefined,
+): Iterable<Sought | undefined> {
   const declared = (schema?.actions ?? []).filter(({ uid }) => uid.type === ACTION)
-  return [...registry.ofType(TOOL), ...registry.ofType(ACTION), ...declared].map(({ uid }) => uid.id)
+  const sources = [
+    registered(registry, TOOL, '', after),
+    registered(registry, ACTION, '', after),
+    named(
+      declared.map(({ uid }) => uid.id),
+      ACTION,
+      after,
+    ),
+  ]
+  for (const sought of inOneOrder(sources))
+    yield sought === undefined ? undefined : { id: sought.id, uid: { type, id: sought.id } }
+}
+
+/** Several sources, each in the order of ids, as one; what several have comes once. */
+function* inOneOrder(sources: readonly Iterable<Sought | undefined>[]): Generator<Sought | undefined> {
+  const runs: Run[] = []
+  for (const source of sources) {
+    const rest = source[Symbol.iterator]()
+    runs.push({ rest, head: yield* nextOf(rest) })
+  }
+  for (let least = leastOf(runs); least !== undefined; least = leastOf(runs)) {
+    yield least
+    for (const run of runs) if (run.head?.id === least.id) run.head = yield* nextOf(run.rest)
+  }
+}
+
+/** What is left of one source: its next, and what comes behind. */
+interface Run {
+  readonly rest: Iterator<Sought | undefined>
+  head: Sought | undefined
+}
+
+function leastOf(runs: readonly Run[]): Sought | undefined {
+  let least: Sought | undefined
+  for (const { head } of runs)
+    if (head !== undefined && (least === undefined || head.id < least.id)) least = head
+  return least
+}
+
+/** What comes next, with the places for others before it passed on; undefined at the end. */
+function* nextOf(rest: Iterator<Sought | undefined>): Generator<undefined, Sought | undefined> {
+  for (;;) {
+    const step = rest.next()
+    if (step.done === true) return undefined
+    if (step.value !== undefined) return step.value
+    yield undefined
+  }
 }
