@@ -23,7 +23,7 @@ const CREDENTIALS = [
   /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|$)/g,
   /\b(?:gh[pousr]|github_pat|glpat|xox[abeoprs])[-_][\w-]{16,}/g,
   /\b(?:[srp]k[-_](?:live|test|proj|ant)[-_][\w-]{8,}|sk-[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{36})/g,
-  /\b(?:wgk|wat|wak|wrk)_[\w-]{16,}/g,
+  /\b(?:wgk|wat|wak|wrk|wss)_[\w-]{16,}/g,
   /\bA(?:KIA|SIA)[A-Z0-9]{16}\b/g,
   /\bAIza[\w-]{35}/g,
 ]

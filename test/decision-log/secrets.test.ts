@@ -11,6 +11,13 @@ describe('secrets', () => {
     expect(withoutSecrets('id-1.eyJhbGciOi.eyJzdWIi.')).toBe('id-1.[masked]')
   })
 
+  it.each(['wgk_', 'wat_', 'wak_', 'wrk_', 'wss_'])(
+    'masks a credential of ours that begins with %s',
+    (start) => {
+      expect(withoutSecrets(`got ${start}${'a'.repeat(43)}.`)).toBe('got [masked].')
+    },
+  )
+
   it('finds the same JWTs as the pattern does', () => {
     const piece = fc.constantFrom('eyJ', 'a', 'abcd', '.', '-', '_', ' ', 'é', '\n')
     fc.assert(
