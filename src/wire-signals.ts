@@ -3,7 +3,8 @@ import { signalKey } from '#admin/signal-key.ts'
 import type { FaultLines } from '#fault-lines.ts'
 import { sendOutbound } from '#identity/outbound.ts'
 import { createSetSigner, type SetSigner, type SignSet } from '#identity/set-signer.ts'
-import { deliverDue, type QueueFigures } from '#signals/deliver.ts'
+import type { TenantId } from '#model/ids.ts'
+import { deliverDue, type QueueFigures, type UnderWay } from '#signals/deliver.ts'
 import { tenantIssuer } from '#signals/transmit.ts'
 import { createTransmitter, type Transmitter } from '#signals/transmitter.ts'
 import type { Database } from '#store/database.ts'
@@ -23,6 +24,8 @@ export interface WiredSignals {
 
 const POLL_MILLISECONDS = 1_000
 const KEPT_MILLISECONDS = 10_000
+/** Deliveries that wait for slow receivers, each for a few of them. */
+const ROUNDS_MAX = 256
 
 /** Looks every second for events that are due, whichever server they come from. The key is made when the first one is. */
 export function wireSignals(
@@ -33,7 +36,9 @@ export function wireSignals(
   const { publicUrl, dataDirectory, sealing } = settings
   const outbox = createOutbox(db)
   let signer: Promise<SetSigner> | undefined
-  let underWay: Promise<void> | undefined
+  const closing = new AbortController()
+  const receivers: UnderWay = new Map()
+  const underWay = new Set<Promise<unknown>>()
   let kept: { readonly at: number; readonly keys: Promise<object> } | undefined
   let figures: QueueFigures = { waiting: 0, dropped: 0 }
   let figuresAt = Number.NEGATIVE_INFINITY
@@ -52,16 +57,27 @@ export function wireSignals(
     return await (await signer).sign(claims)
   }
 
+  const parts = {
+    outbox,
+    send: sendOutbound,
+    sign,
+    issuerOf: (tenant: TenantId) => tenantIssuer(publicUrl, tenant),
+    openAuthorization: openPushAuthorization(sealing),
+    onFault: (about: string, fault: string) =>
+      faults.report({ message: 'a receiver could not be told', about, fault }),
+  }
+
   async function deliver(): Promise<void> {
     try {
-      await deliverDue({
-        outbox,
-        send: sendOutbound,
-        sign,
-        issuerOf: (tenant) => tenantIssuer(publicUrl, tenant),
-        openAuthorization: openPushAuthorization(sealing),
-        onFault: (about, fault) => faults.report({ message: 'a receiver could not be told', about, fault }),
-      })
+      await deliverDue(parts, receivers, closing.signal)
+    } catch (error) {
+      const fault = error instanceof Error ? error.message : 'unknown'
+      faults.report({ message: 'events for receivers could not be read', fault })
+    }
+  }
+
+  async function count(): Promise<void> {
+    try {
       if (performance.now() - figuresAt > KEPT_MILLISECONDS) {
         figures = await queueFigures(db)
         figuresAt = performance.now()
@@ -73,9 +89,9 @@ export function wireSignals(
   }
 
   const timer = setInterval(() => {
-    underWay ??= deliver().finally(() => {
-      underWay = undefined
-    })
+    if (underWay.size >= ROUNDS_MAX) return
+    const round: Promise<unknown> = Promise.all([deliver(), count()]).finally(() => underWay.delete(round))
+    underWay.add(round)
   }, POLL_MILLISECONDS)
   return {
     keys: () => {
@@ -87,7 +103,8 @@ export function wireSignals(
     figures: () => figures,
     close: async () => {
       clearInterval(timer)
-      await underWay
+      closing.abort()
+      await Promise.all(underWay)
     },
   }
 }

@@ -61,6 +61,7 @@ export type AdminFailureCode =
   | 'receiver.invalid'
   | 'receiver.exists'
   | 'receiver.unknown'
+  | 'receiver.private'
 
 /** What was given is wrong. */
 export function invalid(code: AdminFailureCode, message: string, help?: string): AdminFailure {

@@ -13,6 +13,8 @@ export interface NewReceiver {
   readonly url: string | undefined
   readonly audience: string
   readonly privateNetwork: boolean
+  /** The only one that a receiver in a private network may have events pushed to; undefined: it is not bound to one. */
+  readonly origin?: string | undefined
   /** Undefined: it has no credential, and an administrator alone decides. */
   readonly key: Omit<NewKey, 'key'> | undefined
 }
@@ -55,13 +57,14 @@ export interface ReceiverStore {
   /** By name, of one tenant. */
   listReceivers(tenant: TenantId, page: Page): Promise<readonly ReceiverListing[]>
   findReceiver(tenant: TenantId, name: string): Promise<ReceiverListing | undefined>
-  /** Adds a credential; the ones before end at `until`. */
+  /** Adds a credential; the ones before end at `until`. `private`: not for one in a private network. */
   rotateReceiver(
     tenant: TenantId,
     name: string,
     key: Omit<NewKey, 'key'>,
     until: EpochMilliseconds,
-  ): Promise<'rotated' | 'unknown'>
+    mayOpenPrivate: boolean,
+  ): Promise<'rotated' | 'private' | 'unknown'>
   /** Ends every credential at once and disables the stream. */
   revokeReceiver(tenant: TenantId, name: string): Promise<'revoked' | 'unknown'>
 }

@@ -64,7 +64,9 @@ export async function addReceiver(
   if (audience.length === 0 || audience.length > AUDIENCE_LENGTH_MAX)
     return failed(invalid('receiver.invalid', `the audience has 1 to ${AUDIENCE_LENGTH_MAX} characters`))
   const made = url === undefined ? newReceiverKey() : undefined
-  const added = await store.addReceiver(tenant, { name, url, kind, audience, privateNetwork, key: made })
+  const origin = url !== undefined && privateNetwork ? new URL(url).origin : undefined
+  const receiver = { name, url, kind, audience, privateNetwork, origin, key: made }
+  const added = await store.addReceiver(tenant, receiver)
   if (added === 'tenant_unknown') return failed(tenantUnknown(tenant))
   if (added === 'exists')
     return failed(refused('receiver.exists', `there is already a receiver \`${name}\``, 'remove it first'))
@@ -95,20 +97,31 @@ export async function showReceiver(
   return found === undefined ? failed(receiverUnknown(name, tenant)) : success(found)
 }
 
-/** A new credential of a receiver, its first one too; the older ones stay valid for `keepSeconds` (0 to 30 days). */
+/**
+ * A new credential of a receiver, its first one too; the older ones stay valid for `keepSeconds` (0 to 30 days).
+ * `mayOpenPrivate`: who asks may let a receiver into a private network, and so may have a credential of one.
+ */
 export async function rotateReceiver(
   store: ReceiverStore,
-  request: ReceiverName & { readonly keepSeconds: number },
+  request: ReceiverName & { readonly keepSeconds: number; readonly mayOpenPrivate: boolean },
   now: EpochMilliseconds,
 ): Promise<Result<{ readonly tenant: TenantId; readonly name: string; readonly key: string }, AdminFailure>> {
-  const { name, keepSeconds } = request
+  const { name, keepSeconds, mayOpenPrivate } = request
   const tenant = parseTenantId(request.tenant)
   if (tenant === undefined) return failed(tenantUnknown(request.tenant))
   if (!Number.isInteger(keepSeconds) || keepSeconds < 0 || keepSeconds > KEEP_SECONDS_MAX)
     return failed(invalid('receiver.invalid', 'the old credentials can stay valid for 0 seconds to 30 days'))
   const { key, ...kept } = newReceiverKey()
   const until = (now + keepSeconds * 1000) as EpochMilliseconds
-  const rotated = await store.rotateReceiver(tenant, name, kept, until)
+  const rotated = await store.rotateReceiver(tenant, name, kept, until, mayOpenPrivate)
+  if (rotated === 'private')
+    return failed(
+      refused(
+        'receiver.private',
+        `\`${name}\` may be pushed to in a private network; its credential is for who may allow that`,
+        'ask with a token for all tenants, or on the server',
+      ),
+    )
   return rotated === 'unknown' ? failed(receiverUnknown(name, tenant)) : success({ tenant, name, key })
 }
 

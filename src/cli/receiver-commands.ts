@@ -149,7 +149,11 @@ function addRotate(receiver: Command, context: CliContext): void {
       const output = context.output(command)
       const { tenant, keep: keepSeconds = 0 } = flags
       await context.database(output, async ({ store }) => {
-        const rotated = await rotateReceiver(store, { tenant, name, keepSeconds }, systemClock())
+        const rotated = await rotateReceiver(
+          store,
+          { tenant, name, keepSeconds, mayOpenPrivate: true },
+          systemClock(),
+        )
         if (!rotated.ok) throw fromAdmin(rotated.failure)
         output.object(rotated.value, [rotated.value.key])
         output.note(`rotated the credential of receiver ${name}; it is shown only this once`)

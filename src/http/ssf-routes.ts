@@ -7,7 +7,7 @@ import type { Result } from '#lib/result.ts'
 import type { JsonObject } from '#model/value.ts'
 import type { StreamRequest } from '#signals/manage.ts'
 import type { Receiver, StreamOwner } from '#signals/outgoing.ts'
-import { invalidStream, type Refusal, STREAM_UNKNOWN } from '#signals/refusal.ts'
+import { invalidStream, type Refusal, STREAM_UNKNOWN, UNAUTHENTICATED } from '#signals/refusal.ts'
 import { SSF_PATHS, type Transmitter } from '#signals/transmitter.ts'
 import { readBody } from './read-body.ts'
 import {
@@ -22,7 +22,6 @@ import {
 export interface SsfCall {
   readonly incoming: IncomingMessage
   readonly transmitter: Transmitter
-  readonly keyHash: string
   readonly receiver: Receiver
   /** For a poll that finds nothing: whether to look again. */
   readonly wait: () => Promise<boolean>
@@ -68,21 +67,21 @@ async function readStreams({ incoming, receiver, transmitter: { streams } }: Ssf
   return owner === undefined ? refusalResponse(STREAM_UNKNOWN) : toResponse(200, streams.describe(owner))
 }
 
-async function createStream({ incoming, receiver, transmitter: { streams } }: SsfCall): Promise<Outcome> {
-  const given = await read(incoming, newStreamSchema)
+async function createStream(call: SsfCall): Promise<Outcome> {
+  const { streams } = call.transmitter
+  const given = await read(call, newStreamSchema)
   if (!given.ok) return given.failure
-  const created = await streams.create(receiver, requestOf(given.value, given.body))
+  const created = await streams.create(given.receiver, requestOf(given.value, given.body))
   return created.ok ? toResponse(201, created.value) : refusalResponse(created.failure)
 }
 
 async function changeStream(call: SsfCall, replace: boolean): Promise<Outcome> {
-  const { incoming, receiver, transmitter } = call
-  const given = await read(incoming, streamChangeSchema)
+  const given = await read(call, streamChangeSchema)
   if (!given.ok) return given.failure
-  const owner = ownerOf(receiver, given.value.stream_id)
+  const owner = ownerOf(given.receiver, given.value.stream_id)
   if (owner === undefined) return refusalResponse(STREAM_UNKNOWN)
   const request = requestOf(given.value, given.body)
-  return answered(await transmitter.streams.change(owner, request, replace), 200)
+  return answered(await call.transmitter.streams.change(owner, request, replace), 200)
 }
 
 async function deleteStream({ incoming, receiver, transmitter: { streams } }: SsfCall): Promise<Outcome> {
@@ -97,28 +96,33 @@ async function readStatus({ incoming, receiver, transmitter: { streams } }: SsfC
     : toResponse(200, streams.describeStatus(owner))
 }
 
-async function changeStatus({ incoming, receiver, transmitter: { streams } }: SsfCall): Promise<Outcome> {
-  const given = await read(incoming, statusChangeSchema)
+async function changeStatus(call: SsfCall): Promise<Outcome> {
+  const { streams } = call.transmitter
+  const given = await read(call, statusChangeSchema)
   if (!given.ok) return given.failure
   const { stream_id: id, status, reason } = given.value
-  const owner = ownerOf(receiver, id)
+  const owner = ownerOf(given.receiver, id)
   if (owner === undefined) return refusalResponse(STREAM_UNKNOWN)
   return answered(await streams.setStatus(owner, status, reason), 200)
 }
 
-async function verify({ incoming, receiver, transmitter: { streams } }: SsfCall): Promise<Outcome> {
-  const given = await read(incoming, verificationSchema)
+async function verify(call: SsfCall): Promise<Outcome> {
+  const { streams } = call.transmitter
+  const given = await read(call, verificationSchema)
   if (!given.ok) return given.failure
-  const owner = ownerOf(receiver, given.value.stream_id)
+  const owner = ownerOf(given.receiver, given.value.stream_id)
   if (owner === undefined) return refusalResponse(STREAM_UNKNOWN)
   return answered(await streams.verify(owner, given.value.state), 204)
 }
 
-async function poll({ incoming, transmitter, keyHash, receiver, wait }: SsfCall): Promise<Outcome> {
-  const owner = ownerOf(receiver, pathOf(incoming).slice(SSF_PATHS.poll.length))
-  if (owner === undefined) return refusalResponse(STREAM_UNKNOWN)
-  const given = await read(incoming, pollSchema)
+async function poll(call: SsfCall): Promise<Outcome> {
+  const { incoming, transmitter, receiver, wait } = call
+  const stream = pathOf(incoming).slice(SSF_PATHS.poll.length)
+  if (ownerOf(receiver, stream) === undefined) return refusalResponse(STREAM_UNKNOWN)
+  const given = await read(call, pollSchema)
   if (!given.ok) return given.failure
+  const owner = ownerOf(given.receiver, stream)
+  if (owner === undefined) return refusalResponse(STREAM_UNKNOWN)
   if (owner.stream.url !== undefined)
     return refusalResponse(invalidStream('the events of this stream are pushed; change its `delivery` first'))
   const { maxEvents, returnImmediately, ack, setErrs } = given.value
@@ -132,7 +136,7 @@ async function poll({ incoming, transmitter, keyHash, receiver, wait }: SsfCall)
     acknowledged: ack.filter((token) => TOKEN.test(token)),
     refused: refused.filter(({ token }) => TOKEN.test(token)),
   }
-  const answer = await transmitter.poll(keyHash, owner, request, wait)
+  const answer = await transmitter.poll(owner, request, wait)
   if (!answer.ok) return refusalResponse(answer.failure)
   const { sets, moreAvailable } = answer.value
   return toResponse(200, moreAvailable ? { sets, moreAvailable } : { sets })
@@ -155,6 +159,7 @@ const STATUS: { readonly [code in Refusal['err']]: number } = {
   'stream.invalid': 400,
   'stream.disabled': 400,
   'stream.verified_lately': 429,
+  'stream.changed_lately': 429,
 }
 
 /** The answer to who may not, or not yet. */
@@ -170,12 +175,22 @@ function answered(result: Result<JsonObject | undefined, Refusal>, status: numbe
 }
 
 type Given<Schema extends z.ZodType> =
-  | { readonly ok: true; readonly value: z.infer<Schema>; readonly body: JsonObject }
+  | {
+      readonly ok: true
+      readonly value: z.infer<Schema>
+      readonly body: JsonObject
+      /** As it stands now. */
+      readonly receiver: Receiver
+    }
   | { readonly ok: false; readonly failure: Outcome }
 
-/** The body, which has to be one JSON object of the schema. */
+/**
+ * The body, which has to be one JSON object of the schema.
+ *
+ * INVARIANT: a body may take its time, so the receiver proves itself again once it is there.
+ */
 async function read<Schema extends z.ZodType>(
-  incoming: IncomingMessage,
+  { incoming, transmitter, receiver: { keyHash } }: SsfCall,
   schema: Schema,
 ): Promise<Given<Schema>> {
   const bytes = await readBody(incoming, BODY_BYTES_MAX)
@@ -185,8 +200,10 @@ async function read<Schema extends z.ZodType>(
   const { method = '', url: rawUrl = '', rawHeaders } = incoming
   const body = readJsonBody({ method, rawUrl, rawHeaders, body: bytes.body, peer: '' })
   if (!body.ok) return refused(body.failure.code.startsWith('request.unsupported') ? 415 : 400, body.failure)
+  const receiver = await transmitter.find(keyHash)
+  if (receiver === undefined) return { ok: false, failure: refusalResponse(UNAUTHENTICATED) }
   const parsed = schema.safeParse(body.value)
-  if (parsed.success) return { ok: true, value: parsed.data, body: body.value }
+  if (parsed.success) return { ok: true, value: parsed.data, body: body.value, receiver }
   return refused(
     400,
     fromSchemaError(parsed.error, body.value, () => []),

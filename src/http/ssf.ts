@@ -15,8 +15,11 @@ export interface AnswerSsf {
   close(): void
 }
 
-/** Credentials that are looked up at once, whoever sends them. */
+/** Credentials that are looked up at once. */
 const PROVING_MAX = 16
+/** Of credentials that were not good here lately, so that guesses take no connection from those that were. */
+const PROVING_UNKNOWN_MAX = 2
+const KNOWN_MAX = 1_000
 const IN_FLIGHT_MAX = 96
 /** One receiver is as busy as that at most, so that it can't keep the others from being served. */
 const IN_FLIGHT_OF_RECEIVER_MAX = 4
@@ -37,7 +40,7 @@ export function createAnswerSsf(
     createRoom(IN_FLIGHT_MAX, IN_FLIGHT_OF_RECEIVER_MAX),
     createRoom(HELD_MAX, HELD_OF_RECEIVER_MAX),
   ]
-  let proving = 0
+  const prove = createProve(transmitter)
 
   /** Proves the receiver, then does what it asks for. */
   async function outcomeOf(incoming: IncomingMessage, gone: AbortSignal, route: SsfRoute): Promise<Outcome> {
@@ -53,17 +56,11 @@ export function createAnswerSsf(
     if (leave === undefined) return TOO_MANY
     const wait = createWait(receiver.id, AbortSignal.any([gone, closing.signal]))
     try {
-      return await route({ incoming, transmitter, keyHash, receiver, wait: wait.again })
+      return await route({ incoming, transmitter, receiver, wait: wait.again })
     } finally {
       wait.end()
       leave()
     }
-  }
-
-  async function prove(keyHash: string): Promise<Receiver | undefined | 'later'> {
-    if (proving >= PROVING_MAX) return 'later'
-    proving++
-    return await transmitter.find(keyHash).finally(() => proving--)
   }
 
   /** A poll that waits: it has a place of its own for so long, or does not wait at all. */
@@ -113,6 +110,25 @@ export function createAnswerSsf(
       return true
     },
     close: () => closing.abort(),
+  }
+}
+
+/** Looks a credential up, unless too many are being looked up. */
+function createProve(transmitter: Transmitter): (keyHash: string) => Promise<Receiver | undefined | 'later'> {
+  const proving = { known: 0, unknown: 0 }
+  const known = new Set<string>()
+  return async (keyHash) => {
+    const kind = known.has(keyHash) ? 'known' : 'unknown'
+    if (proving[kind] >= (kind === 'known' ? PROVING_MAX : PROVING_UNKNOWN_MAX)) return 'later'
+    proving[kind]++
+    const receiver = await transmitter.find(keyHash).finally(() => proving[kind]--)
+    known.delete(keyHash)
+    if (receiver !== undefined) known.add(keyHash)
+    for (const oldest of known) {
+      if (known.size <= KNOWN_MAX) break
+      known.delete(oldest)
+    }
+    return receiver
   }
 }
 

@@ -22,7 +22,7 @@ export interface Delivery {
 /** How events are to be delivered; undefined when the request does not say. */
 export function parseDelivery(
   delivery: Delivery | undefined,
-  { privateNetwork }: Pick<Receiver, 'privateNetwork'>,
+  { privateNetwork, origin }: Pick<Receiver, 'privateNetwork' | 'origin'>,
 ): Result<Pick<NewSettings, 'url' | 'authorization'> | undefined, Refusal> {
   if (delivery === undefined) return success(undefined)
   const { method, endpoint_url: url, authorization_header: authorization } = delivery
@@ -35,6 +35,11 @@ export function parseDelivery(
     return failed(invalidStream('`delivery.endpoint_url` must be the URL that events are pushed to'))
   const objection = objectionTo(url, privateNetwork)
   if (objection !== undefined) return failed(invalidStream(`\`delivery.endpoint_url\` ${objection}`))
+  // INVARIANT: who let the receiver into a private network let it to this origin, and nobody else takes it to another.
+  if (origin !== undefined && new URL(url).origin !== origin)
+    return failed(
+      invalidStream('`delivery.endpoint_url` must keep the origin that the receiver was added with'),
+    )
   if (authorization === undefined || authorization === null) return success({ url, authorization: undefined })
   return AUTHORIZATION.test(authorization)
     ? success({ url, authorization })

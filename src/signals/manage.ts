@@ -10,8 +10,9 @@ import type {
   Receiver,
   StreamOwner,
   StreamStatus,
+  Unchanged,
 } from './outgoing.ts'
-import { invalidStream, type Refusal, STREAM_UNKNOWN } from './refusal.ts'
+import { invalidStream, type Refusal, STREAM_UNKNOWN, UNAUTHENTICATED } from './refusal.ts'
 import { EVENT_TYPE } from './transmit.ts'
 
 /** What a receiver says its stream should be (SSF 8.1.1); members that only we supply are compared, where they are there. */
@@ -80,15 +81,15 @@ export function createManageStreams({
       ...(description !== undefined && { description }),
     }
   }
-  const changed = (receiver: Receiver, stored: OutgoingStream | 'unknown'): Result<JsonObject, Refusal> =>
-    stored === 'unknown' ? failed(STREAM_UNKNOWN) : success(describe(receiver, stored))
+  const changed = (receiver: Receiver, stored: OutgoingStream | Unchanged): Result<JsonObject, Refusal> =>
+    typeof stored === 'object' ? success(describe(receiver, stored)) : failed(refusalOf(stored))
   return {
     describe: (owner) => describe(owner, owner.stream),
     async create(receiver, request) {
       const settings = settingsOf(receiver, request, undefined)
       if (!settings.ok) return settings
       const created = await store.create(receiver, settings.value)
-      return created === 'exists' ? failed(STREAM_EXISTS) : success(describe(receiver, created))
+      return created === 'exists' ? failed(STREAM_EXISTS) : changed(receiver, created)
     },
     async change(owner, request, replace) {
       const present = describe(owner, owner.stream)
@@ -105,17 +106,23 @@ export function createManageStreams({
       return settings.ok ? changed(owner, await store.change(owner, settings.value)) : settings
     },
     async remove(owner) {
-      return (await store.remove(owner)) === 'unknown' ? failed(STREAM_UNKNOWN) : success(undefined)
+      const removed = await store.remove(owner)
+      return removed === 'removed' ? success(undefined) : failed(refusalOf(removed))
     },
     describeStatus: ({ stream }) => statusOf(stream),
     async setStatus(owner, status, reason) {
-      const set = await store.setStatus(owner, status, reason === undefined ? undefined : plain(reason))
-      return set === 'unknown' ? failed(STREAM_UNKNOWN) : success(statusOf(set))
+      const why = reason === undefined ? undefined : plain(reason)
+      // INVARIANT: what says nothing new writes and locks nothing, however often it is said.
+      if (status === owner.stream.status && why === owner.stream.reason)
+        return success(statusOf(owner.stream))
+      const set = await store.setStatus(owner, status, why)
+      return typeof set === 'object' ? success(statusOf(set)) : failed(refusalOf(set))
     },
     async verify(owner, state) {
       if (owner.stream.status === 'disabled') return failed(STREAM_DISABLED)
       const asked = await store.verify(owner, state, MIN_VERIFICATION_INTERVAL_SECONDS)
       if (asked === 'queued') return success(undefined)
+      if (typeof asked === 'string') return failed(refusalOf(asked))
       const description = `a verification event may be asked for every ${MIN_VERIFICATION_INTERVAL_SECONDS} seconds`
       return failed({ err: 'stream.verified_lately', description, retrySeconds: asked })
     },
@@ -130,6 +137,13 @@ const STREAM_EXISTS: Refusal = {
 const STREAM_DISABLED: Refusal = {
   err: 'stream.disabled',
   description: 'a disabled stream holds no events; enable it first',
+}
+
+function refusalOf(unchanged: Unchanged): Refusal {
+  if (unchanged === 'unauthenticated') return UNAUTHENTICATED
+  if (unchanged === 'unknown') return STREAM_UNKNOWN
+  const description = 'a stream changes ten times, then once a second'
+  return { err: 'stream.changed_lately', description, retrySeconds: unchanged }
 }
 
 function statusOf({ id, status, reason }: OutgoingStream): JsonObject {

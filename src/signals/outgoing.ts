@@ -6,6 +6,8 @@ import type { OutgoingEvent, ReceiverKind } from './transmit.ts'
 export interface Receiver {
   /** UUID of its registration. */
   readonly id: string
+  /** SHA-256 (hex) of the credential that it proved itself with. */
+  readonly keyHash: string
   readonly tenant: TenantId
   readonly name: string
   readonly kind: ReceiverKind
@@ -13,6 +15,8 @@ export interface Receiver {
   readonly audience: string
   /** Whether its events may be pushed into a private network. */
   readonly privateNetwork: boolean
+  /** The only origin that they may be pushed to; undefined: any. */
+  readonly origin: string | undefined
   /** Undefined: it has made none, or has deleted it. */
   readonly stream: OutgoingStream | undefined
 }
@@ -65,27 +69,34 @@ export interface Settlement {
   readonly refused: readonly { readonly token: string; readonly text: string }[]
 }
 
+/** Why nothing was changed: its credential is over, it has no such stream, or it may ask again in so many seconds. */
+export type Unchanged = 'unauthenticated' | 'unknown' | number
+
 /**
- * Streams of receivers, durably.
+ * Streams of receivers, durably. Settings and status of one change ten times, then once a second.
  *
- * INVARIANT: every change is bound to the receiver and to the stream that it proved to own, so that an id of another one has
- * no effect, whoever knows it.
+ * INVARIANT: every change is bound to the receiver, to the stream and to the credential that it proved to have, so that an id of
+ * another one has no effect, whoever knows it, and neither has a credential that ended while its request was under way.
  */
 export interface OutgoingStreams {
   /** The receiver whose credential has this SHA-256 (hex) and is not over. */
   find(keyHash: string): Promise<Receiver | undefined>
-  create(receiver: Receiver, settings: NewSettings): Promise<OutgoingStream | 'exists'>
-  change(owner: StreamOwner, settings: NewSettings): Promise<OutgoingStream | 'unknown'>
+  create(receiver: Receiver, settings: NewSettings): Promise<OutgoingStream | 'exists' | Unchanged>
+  change(owner: StreamOwner, settings: NewSettings): Promise<OutgoingStream | Unchanged>
   /** Ends the stream with all that waits for it; the credential stays good for another one. */
-  remove(owner: StreamOwner): Promise<'removed' | 'unknown'>
+  remove(owner: StreamOwner): Promise<'removed' | Unchanged>
   /** `disabled` drops what waits. */
   setStatus(
     owner: StreamOwner,
     status: StreamStatus,
     reason: string | undefined,
-  ): Promise<OutgoingStream | 'unknown'>
-  /** Queues a verification event; else gives the seconds until the next one may be asked for. */
-  verify(owner: StreamOwner, state: string | undefined, intervalSeconds: number): Promise<'queued' | number>
+  ): Promise<OutgoingStream | Unchanged>
+  /** Queues a verification event. */
+  verify(
+    owner: StreamOwner,
+    state: string | undefined,
+    intervalSeconds: number,
+  ): Promise<'queued' | Unchanged>
   settle(owner: StreamOwner, settlement: Settlement): Promise<void>
   /** The oldest events of a stream that is enabled and fetched; of any other none. */
   waiting(owner: StreamOwner, limit: number): Promise<readonly WaitingEvent[]>

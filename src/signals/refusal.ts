@@ -15,6 +15,7 @@ export type RefusalCode =
   | 'stream.invalid'
   | 'stream.disabled'
   | 'stream.verified_lately'
+  | 'stream.changed_lately'
 
 /** INVARIANT: the same for no credential, a wrong one and one that was revoked. */
 export const UNAUTHENTICATED: Refusal = {

@@ -1,7 +1,8 @@
 import type { SignSet } from '#identity/set-signer.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import type { TenantId } from '#model/ids.ts'
-import type { OutgoingStreams, Settlement, StreamOwner } from './outgoing.ts'
+import type { JsonObject } from '#model/value.ts'
+import type { OutgoingStreams, Settlement, StreamOwner, WaitingEvent } from './outgoing.ts'
 import { type Refusal, STREAM_UNKNOWN, UNAUTHENTICATED } from './refusal.ts'
 
 /** A poll as RFC 8936 section 2.4 has it. */
@@ -23,14 +24,17 @@ export interface PollAnswer {
  * @param wait resolves to true when it is time to look again, to false when no longer is waited
  */
 export type ServePoll = (
-  keyHash: string,
   owner: StreamOwner,
   request: PollRequest,
   wait: () => Promise<boolean>,
 ) => Promise<Result<PollAnswer, Refusal>>
 
-/** Tokens of one answer; each is signed anew. */
+/** Tokens of one answer. */
 const EVENTS_MAX = 64
+/** Texts that are kept, for polls that come before an acknowledgement; the oldest make room. */
+const KEPT_MAX = 1_024
+/** Longer ones are not kept. */
+const KEPT_LENGTH_MAX = 4_096
 
 /**
  * Poll delivery (RFC 8936). What is not acknowledged comes again with the next poll; what is acknowledged, or refused by
@@ -45,26 +49,51 @@ export function createServePoll({
   readonly sign: SignSet
   readonly issuerOf: (tenant: TenantId) => string
 }): ServePoll {
-  return async (keyHash, owner, request, wait) => {
+  const signOnce = createSignOnce(sign)
+  const signed = async ({ tenant, audience }: StreamOwner, found: readonly WaitingEvent[]) => {
+    const sets: [string, string][] = []
+    for (const { token, issuedAt, subject, events } of found) {
+      const about = { jti: token, iat: issuedAt, sub_id: subject, events }
+      sets.push([token, await signOnce(token, { iss: issuerOf(tenant), aud: audience, ...about })])
+    }
+    return Object.fromEntries(sets)
+  }
+  return async (owner, request, wait) => {
     await store.settle(owner, request)
     const limit = Math.min(request.maxEvents ?? EVENTS_MAX, EVENTS_MAX)
     for (;;) {
       const found = await store.waiting(owner, limit + 1)
       if (found.length > 0 || request.returnImmediately || limit === 0 || !(await wait())) {
-        const { tenant, audience } = owner
-        const signed = found.slice(0, limit).map(async ({ token, issuedAt, subject, events }) => {
-          const about = { jti: token, iat: issuedAt, sub_id: subject, events }
-          return [token, await sign({ iss: issuerOf(tenant), aud: audience, ...about })] as const
-        })
-        return success({
-          sets: Object.fromEntries(await Promise.all(signed)),
-          moreAvailable: found.length > limit,
-        })
+        const sets = await signed(owner, found.slice(0, limit))
+        return success({ sets, moreAvailable: found.length > limit })
       }
       // INVARIANT: whoever waits proves himself again before he is told anything, so a revoked credential ends a held poll too.
-      const again = await store.find(keyHash)
+      const again = await store.find(owner.keyHash)
       if (again === undefined) return failed(UNAUTHENTICATED)
       if (again.stream?.id !== owner.stream.id) return failed(STREAM_UNKNOWN)
     }
+  }
+}
+
+/**
+ * Signs each token once, as long as its text is kept.
+ *
+ * INVARIANT: polls of one receiver that come together wait for the same signature, one after the other, so that whoever polls
+ * without end takes no more than one thread from those that verify tokens.
+ */
+function createSignOnce(sign: SignSet): (token: string, claims: JsonObject) => Promise<string> {
+  const kept = new Map<string, Promise<string>>()
+  return (token, claims) => {
+    const known = kept.get(token)
+    if (known !== undefined) return known
+    const signing = sign(claims)
+    kept.set(token, signing)
+    for (const oldest of kept.keys()) {
+      if (kept.size <= KEPT_MAX) break
+      kept.delete(oldest)
+    }
+    const forget = (): void => void (kept.get(token) === signing && kept.delete(token))
+    signing.then((text) => text.length > KEPT_LENGTH_MAX && forget(), forget)
+    return signing
   }
 }

@@ -97,7 +97,8 @@ export function createAdminStore(
     removeReceiver: (tenant, name) => removeReceiver(writer, tenant, name),
     listReceivers: (tenant, page) => listReceivers(sql, tenant, page),
     findReceiver: async (tenant, name) => (await listReceivers(sql, tenant, { limit: 1 }, name))[0],
-    rotateReceiver: (tenant, name, key, until) => rotateReceiver(writer, tenant, name, key, until),
+    rotateReceiver: (tenant, name, key, until, mayOpenPrivate) =>
+      rotateReceiver(writer, tenant, name, key, until, mayOpenPrivate),
     revokeReceiver: (tenant, name) => revokeReceiver(writer, tenant, name),
     addAdminToken: (token) => addAdminToken(writer, token),
     findAdminToken: (hash) => findAdminToken(sql, hash),

@@ -4,7 +4,7 @@ import type { TenantId } from '#model/ids.ts'
 import type { Json, JsonObject } from '#model/value.ts'
 import type { DueEvent, Outbox, QueueFigures } from '#signals/deliver.ts'
 import { caepEvent, type OutgoingEvent, type ReceiverKind, webhookEvent } from '#signals/transmit.ts'
-import type { Transaction } from './connections.ts'
+import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
 
 const LEASE_SECONDS = 30
@@ -54,9 +54,8 @@ export async function addToQueue(
       ? transaction`receiver = ${audience.receiver}::text::uuid`
       : transaction`kind = ${audience.kind} and wanted and (${audience.tenant}::text is null or tenant = ${audience.tenant})`
   const added = await transaction<{ receiver: string }[]>`
-    insert into signal_outbox (receiver, subject, events, next_at)
-    select receiver, ${JSON.stringify(subject)}::text::json, ${JSON.stringify(events)}::text::json,
-      case when url is not null and status = 'enabled' then now() else 'infinity' end
+    insert into signal_outbox (receiver, subject, events)
+    select receiver, ${JSON.stringify(subject)}::text::json, ${JSON.stringify(events)}::text::json
     from signal_receivers where ${told} and stream is not null and status <> 'disabled'
     order by receiver for no key update
     returning receiver::text`
@@ -75,6 +74,7 @@ export async function addToQueue(
 }
 
 interface Leased {
+  readonly receiver: string
   readonly id: string
   readonly tenant: TenantId
   readonly url: string
@@ -88,20 +88,32 @@ interface Leased {
   readonly events: JsonObject
 }
 
-/** The outbox of this database. What is fetched, and what a paused stream holds, is never due. */
+/** The outbox of this database. What is fetched, and what a paused stream holds, is never leased. */
 export function createOutbox({ owner }: Database): Outbox {
   return {
-    lease: async (limit) => {
+    lease: async (limit, { receivers, tenants }) => {
       const rows = await owner<Leased[]>`
-        update signal_outbox o set attempts = attempts + 1, next_at = now() + make_interval(secs => ${LEASE_SECONDS})
-        from signal_receivers r where r.receiver = o.receiver and o.id in (
-          select id from signal_outbox join signal_receivers d using (receiver)
-          where delivered_at is null and next_at <= now() and attempts < ${ATTEMPTS_MAX}
-            and d.url is not null and d.status = 'enabled'
-          order by next_at limit ${limit} for update of signal_outbox skip locked)
-        returning o.id::text, r.tenant, r.url, r.authorization, r.audience, r.private_network, o.token::text, o.attempts,
-          o.subject, o.events, floor(extract(epoch from o.created_at))::text as issued_at`
+        with heads as materialized (
+          select d.receiver from (
+            select r.receiver, h.next_at, row_number() over (partition by r.tenant order by h.next_at) as turn
+            from signal_receivers r cross join lateral (${due(owner, 'r')}) h
+            where r.url is not null and r.status = 'enabled'
+              and r.receiver::text not in (${listed(owner, receivers)}) and r.tenant not in (${listed(owner, tenants)})) d
+          order by d.turn, d.next_at limit ${limit}),
+        leased as materialized (
+          select o.id from heads cross join lateral (${due(owner, 'heads')} for update skip locked) o)
+        ${take(owner)}`
       return rows.map(toDue)
+    },
+    next: async (receiver) => {
+      const rows = await owner<Leased[]>`
+        with heads as (
+          select receiver from signal_receivers
+          where receiver = ${receiver}::text::uuid and url is not null and status = 'enabled'),
+        leased as materialized (
+          select o.id from heads cross join lateral (${due(owner, 'heads')} for update skip locked) o)
+        ${take(owner)}`
+      return rows.map(toDue).at(0)
     },
     delivered: async (id) => {
       await owner`update signal_outbox set delivered_at = now() where id = ${id}`
@@ -111,6 +123,27 @@ export function createOutbox({ owner }: Database): Outbox {
         update signal_outbox set next_at = now() + make_interval(secs => ${seconds}) where id = ${id}`
     },
   }
+}
+
+/** The event of a receiver that has been due for longest. */
+function due(sql: Sql, receivers: 'r' | 'heads') {
+  return sql`
+    select id, next_at from signal_outbox
+    where receiver = ${sql(receivers)}.receiver and delivered_at is null and next_at <= now() and attempts < ${ATTEMPTS_MAX}
+    order by next_at, id limit 1`
+}
+
+function listed(sql: Sql, texts: readonly string[]) {
+  return sql`select json_array_elements_text(${JSON.stringify(texts)}::text::json)`
+}
+
+/** Of what `leased` names. */
+function take(sql: Sql) {
+  return sql`
+    update signal_outbox o set attempts = attempts + 1, next_at = now() + make_interval(secs => ${LEASE_SECONDS})
+    from signal_receivers r where r.receiver = o.receiver and o.id in (select id from leased)
+    returning o.id::text, r.receiver::text, r.tenant, r.url, r.authorization, r.audience, r.private_network, o.token::text,
+      o.attempts, o.subject, o.events, floor(extract(epoch from o.created_at))::text as issued_at`
 }
 
 function toDue({

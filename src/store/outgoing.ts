@@ -9,6 +9,7 @@ import type {
   Receiver,
   StreamOwner,
   StreamStatus,
+  Unchanged,
   WaitingEvent,
 } from '#signals/outgoing.ts'
 import { type ReceiverKind, verificationEvent } from '#signals/transmit.ts'
@@ -16,6 +17,7 @@ import { createWriter, type Writer } from './audit.ts'
 import type { Sql, Transaction } from './connections.ts'
 import type { Database } from './database.ts'
 import { addToQueue } from './outbox.ts'
+import { hold, holdForChange, keyOf, spent } from './receiver-hold.ts'
 
 /** What receivers do is recorded as theirs. */
 const ROUTES = {
@@ -24,6 +26,9 @@ const ROUTES = {
   remove: 'DELETE /v1/ssf/stream',
   status: 'POST /v1/ssf/status',
 } as const
+
+/** Events that are tried anew when their receiver moves. */
+const RETRIED_MAX = 1_000
 
 /** What the header of pushes is sealed for. INVARIANT: the URL is part of it, so that it is shown to no other one. */
 const pushSealedFor = (url: string): string => `signal push ${JSON.stringify([url])}`
@@ -50,16 +55,17 @@ export function createOutgoingStreams(db: Database, sealing: OpenSealing): Outgo
     remove: (owner) => remove(writerOf(owner, 'remove'), owner),
     setStatus: (owner, status, reason) => setStatus(writerOf(owner, 'status'), owner, status, reason),
     verify: (owner, state, seconds) => verify(db.owner, owner, state, seconds),
-    settle: async ({ id }, { acknowledged, refused }) => {
+    settle: async ({ id, keyHash }, { acknowledged, refused }) => {
       const texts = refused.map(({ token, text }) => ({ token, text }))
       const settled = [...acknowledged.map((token) => ({ token, text: null })), ...texts]
       if (settled.length === 0) return
       await db.owner`
         update signal_outbox o set delivered_at = now(), refused = s.text
         from json_to_recordset(${JSON.stringify(settled)}::text::json) as s(token text, text text)
-        where o.receiver = ${id}::text::uuid and o.delivered_at is null and o.token::text = s.token`
+        where o.receiver = ${id}::text::uuid and o.delivered_at is null and o.token::text = s.token
+          and exists (${keyOf(db.owner, { id, keyHash })})`
     },
-    waiting: ({ id, stream }, limit) => waiting(db.sql, id, stream.id, limit),
+    waiting: (owner, limit) => waiting(db.sql, owner, limit),
   }
 }
 
@@ -70,6 +76,7 @@ interface ReceiverRow {
   readonly kind: ReceiverKind
   readonly audience: string
   readonly private_network: boolean
+  readonly origin: string | null
   readonly stream: string | null
   readonly url: string | null
   readonly status: StreamStatus
@@ -83,20 +90,23 @@ async function find(sql: Sql, keyHash: string): Promise<Receiver | undefined> {
   const [row] = await sql<ReceiverRow[]>`
     select ${columns(sql)} from signal_receiver_keys k join signal_receivers r using (receiver)
     where k.hash = ${keyHash} and (k.ends_at is null or k.ends_at > now())`
-  return row === undefined ? undefined : toReceiver(row)
+  return row === undefined ? undefined : { ...toReceiver(row), keyHash }
 }
 
 async function create(
   { owner, record }: Writer,
-  { id, tenant, name }: Receiver,
+  receiver: Receiver,
   { url, requested, wanted, description }: NewSettings,
   authorization: string | null,
-): Promise<OutgoingStream | 'exists'> {
+): Promise<OutgoingStream | 'exists' | Unchanged> {
+  const { id, tenant, name } = receiver
   return await owner.begin(async (transaction) => {
+    const held = await holdForChange(transaction, receiver)
+    if (held !== 'held') return held
     const [row] = await transaction<ReceiverRow[]>`
       update signal_receivers r set stream = gen_random_uuid(), url = ${url ?? null}, "authorization" = ${authorization},
         status = 'enabled', status_reason = null, description = ${description ?? null}, wanted = ${wanted},
-        events_requested = ${jsonOf(requested)}::text::json
+        events_requested = ${jsonOf(requested)}::text::json, changes_until = ${spent(transaction)}
       where receiver = ${id}::text::uuid and stream is null returning ${columns(transaction)}`
     const created = row && toReceiver(row).stream
     if (created === undefined) return 'exists'
@@ -107,29 +117,31 @@ async function create(
 
 async function change(
   { owner, record }: Writer,
-  { id, tenant, name, stream }: StreamOwner,
+  streamOwner: StreamOwner,
   { url, requested, wanted, description }: NewSettings,
   authorization: string | null,
-): Promise<OutgoingStream | 'unknown'> {
+): Promise<OutgoingStream | Unchanged> {
+  const { id, tenant, name, stream } = streamOwner
   return await owner.begin(async (transaction) => {
+    const held = await holdForChange(transaction, streamOwner)
+    if (held !== 'held') return held
     const [row] = await transaction<ReceiverRow[]>`
       update signal_receivers r set url = ${url ?? null}, description = ${description ?? null}, wanted = ${wanted},
         "authorization" = coalesce(${authorization}::text, case when url = ${url ?? null} then "authorization" end),
-        events_requested = ${jsonOf(requested)}::text::json
+        events_requested = ${jsonOf(requested)}::text::json, changes_until = ${spent(transaction)}
       where ${ownedBy(transaction, id, stream)} returning ${columns(transaction)}`
     const changed = row && toReceiver(row).stream
     if (changed === undefined) return 'unknown'
-    await setDue(transaction, id)
+    if (changed.url !== stream.url) await retrySoon(transaction, id)
     await record(transaction, { tenant, target: name, before: audited(stream), after: audited(changed) })
     return changed
   })
 }
 
-async function remove(
-  { owner, record }: Writer,
-  { id, tenant, name, stream }: StreamOwner,
-): Promise<'removed' | 'unknown'> {
+async function remove({ owner, record }: Writer, streamOwner: StreamOwner): Promise<'removed' | Unchanged> {
+  const { id, tenant, name, stream } = streamOwner
   return await owner.begin(async (transaction) => {
+    if (!(await hold(transaction, streamOwner))) return 'unauthenticated'
     const removed = await transaction`
       update signal_receivers set stream = null, url = null, "authorization" = null, description = null,
         events_requested = null, wanted = true, verification_at = null
@@ -143,67 +155,86 @@ async function remove(
 
 async function setStatus(
   { owner, record }: Writer,
-  { id, tenant, name, stream }: StreamOwner,
+  streamOwner: StreamOwner,
   status: StreamStatus,
   reason: string | undefined,
-): Promise<OutgoingStream | 'unknown'> {
+): Promise<OutgoingStream | Unchanged> {
+  const { id, tenant, name, stream } = streamOwner
   return await owner.begin(async (transaction) => {
+    const held = await holdForChange(transaction, streamOwner)
+    if (held !== 'held') return held
     const [row] = await transaction<ReceiverRow[]>`
-      update signal_receivers r set status = ${status}, status_reason = ${reason ?? null}
+      update signal_receivers r set status = ${status}, status_reason = ${reason ?? null},
+        changes_until = ${spent(transaction)}
       where ${ownedBy(transaction, id, stream)} returning ${columns(transaction)}`
     const set = row && toReceiver(row).stream
     if (set === undefined) return 'unknown'
     if (status === 'disabled')
       await transaction`delete from signal_outbox where receiver = ${id}::text::uuid and delivered_at is null`
-    else await setDue(transaction, id)
     const before = { stream: stream.id, status: stream.status }
     await record(transaction, { tenant, target: name, before, after: { stream: set.id, status } })
     return set
   })
 }
 
-/** What waits is due for pushing now, or never, as the stream says. The row of the receiver is locked by then. */
-async function setDue(transaction: Transaction, receiver: string): Promise<void> {
+/**
+ * What failed at another URL is tried again at once, so much of it.
+ *
+ * INVARIANT: beside that nothing that a receiver changes touches its queue, which may be long, because revocations wait for the
+ * lock that is held here.
+ */
+async function retrySoon(transaction: Transaction, receiver: string): Promise<void> {
   await transaction`
-    update signal_outbox o set attempts = 0,
-      next_at = case when r.url is not null and r.status = 'enabled' then now() else 'infinity' end
-    from signal_receivers r
-    where r.receiver = ${receiver}::text::uuid and o.receiver = r.receiver and o.delivered_at is null`
+    update signal_outbox set attempts = 0, next_at = now() where id in (
+      select id from signal_outbox
+      where receiver = ${receiver}::text::uuid and delivered_at is null and attempts > 0 and next_at > now()
+      order by next_at limit ${RETRIED_MAX} for update skip locked)`
 }
 
 async function verify(
   owner: Sql,
-  { id, stream }: StreamOwner,
+  streamOwner: StreamOwner,
   state: string | undefined,
   seconds: number,
-): Promise<'queued' | number> {
+): Promise<'queued' | Unchanged> {
+  const { id, stream } = streamOwner
   return await owner.begin(async (transaction) => {
+    const left = await untilVerification(transaction, id, seconds)
+    if (left !== undefined) return left
+    if (!(await hold(transaction, streamOwner))) return 'unauthenticated'
     const asked = await transaction`
       update signal_receivers set verification_at = now()
       where ${ownedBy(transaction, id, stream)}
         and (verification_at is null or verification_at <= now() - make_interval(secs => ${seconds}))`
-    if (asked.count > 0) {
-      await addToQueue(transaction, verificationEvent(stream.id, state), { receiver: id })
-      return 'queued'
-    }
-    const [row] = await transaction<{ left: number }[]>`
-      select ceil(extract(epoch from verification_at - now()) + ${seconds})::integer as left
-      from signal_receivers where receiver = ${id}::text::uuid`
-    return Math.max(1, row?.left ?? seconds)
+    if (asked.count === 0) return (await untilVerification(transaction, id, seconds)) ?? 'unknown'
+    await addToQueue(transaction, verificationEvent(stream.id, state), { receiver: id })
+    return 'queued'
   })
+}
+
+/** Undefined: it may be asked for now. */
+async function untilVerification(
+  sql: Transaction,
+  receiver: string,
+  seconds: number,
+): Promise<number | undefined> {
+  const [row] = await sql<{ left: number }[]>`
+    select greatest(1, ceil(extract(epoch from verification_at - now()) + ${seconds}))::integer as left
+    from signal_receivers
+    where receiver = ${receiver}::text::uuid and verification_at > now() - make_interval(secs => ${seconds})`
+  return row?.left
 }
 
 async function waiting(
   sql: Sql,
-  receiver: string,
-  stream: string,
+  { id, keyHash, stream }: StreamOwner,
   limit: number,
 ): Promise<readonly WaitingEvent[]> {
   const rows = await sql<(Omit<WaitingEvent, 'issuedAt'> & { readonly issued_at: string })[]>`
     select o.token::text, o.subject, o.events, floor(extract(epoch from o.created_at))::text as issued_at
     from signal_outbox o join signal_receivers r using (receiver)
-    where o.receiver = ${receiver}::text::uuid and r.stream = ${stream}::text::uuid and r.url is null
-      and r.status = 'enabled' and o.delivered_at is null
+    where o.receiver = ${id}::text::uuid and r.stream = ${stream.id}::text::uuid and r.url is null
+      and r.status = 'enabled' and o.delivered_at is null and exists (${keyOf(sql, { id, keyHash })})
     order by o.id limit ${limit}`
   return rows.map(({ issued_at: issuedAt, ...row }) => ({
     ...row,
@@ -216,12 +247,13 @@ function ownedBy(sql: Transaction, receiver: string, { id }: Pick<OutgoingStream
 }
 
 function columns(sql: Sql | Transaction) {
-  return sql`r.receiver::text as id, r.tenant, r.name, r.kind, r.audience, r.private_network, r.stream::text, r.url,
+  return sql`r.receiver::text as id, r.tenant, r.name, r.kind, r.audience, r.private_network, r.origin, r.stream::text, r.url,
     r.status, r.status_reason, r.description, r.events_requested, r.wanted`
 }
 
 function toReceiver({
   private_network: privateNetwork,
+  origin,
   stream,
   url,
   status,
@@ -230,15 +262,16 @@ function toReceiver({
   events_requested: requested,
   wanted,
   ...row
-}: ReceiverRow): Receiver {
-  if (stream === null) return { ...row, privateNetwork, stream: undefined }
+}: ReceiverRow): Omit<Receiver, 'keyHash'> {
+  const about = { ...row, privateNetwork, origin: origin ?? undefined }
+  if (stream === null) return { ...about, stream: undefined }
   const settings = {
     url: url ?? undefined,
     requested: requested ?? undefined,
     wanted,
     description: description ?? undefined,
   }
-  return { ...row, privateNetwork, stream: { id: stream, status, reason: reason ?? undefined, ...settings } }
+  return { ...about, stream: { id: stream, status, reason: reason ?? undefined, ...settings } }
 }
 
 function jsonOf(requested: readonly string[] | undefined): string | null {

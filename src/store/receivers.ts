@@ -11,14 +11,14 @@ import { instantText, limitOf } from './rows.ts'
 export async function addReceiver(
   { owner, record }: Writer,
   tenant: TenantId,
-  { name, url, kind, audience, privateNetwork, key }: NewReceiver,
+  { name, url, kind, audience, privateNetwork, origin, key }: NewReceiver,
 ): ReturnType<ReceiverStore['addReceiver']> {
   return await owner.begin(async (transaction) => {
     const known = await transaction`select from tenants where tenant = ${tenant}`
     if (known.length === 0) return 'tenant_unknown'
     const [added] = await transaction<{ receiver: string }[]>`
-      insert into signal_receivers (tenant, name, url, kind, audience, private_network, stream)
-      values (${tenant}, ${name}, ${url ?? null}, ${kind}, ${audience}, ${privateNetwork},
+      insert into signal_receivers (tenant, name, url, kind, audience, private_network, origin, stream)
+      values (${tenant}, ${name}, ${url ?? null}, ${kind}, ${audience}, ${privateNetwork}, ${origin ?? null},
         case when ${url !== undefined} then gen_random_uuid() end)
       on conflict (tenant, name) do nothing returning receiver::text`
     if (added === undefined) return 'exists'
@@ -50,17 +50,25 @@ export async function removeReceiver(
   })
 }
 
-/** Makes a further credential; those before end at `until`, or when they would have. */
+/**
+ * Makes a further credential; those before end at `until`, or when they would have.
+ *
+ * INVARIANT: who may not open a private network gets no credential of a receiver that events reach there.
+ */
 export async function rotateReceiver(
   { owner, record }: Writer,
   tenant: TenantId,
   name: string,
   key: { readonly hash: string; readonly hint: string },
   until: EpochMilliseconds,
-): Promise<'rotated' | 'unknown'> {
+  mayOpenPrivate: boolean,
+): Promise<'rotated' | 'private' | 'unknown'> {
   return await owner.begin(async (transaction) => {
     const receiver = await lock(transaction, tenant, name)
     if (receiver === undefined) return 'unknown'
+    const [open] = await transaction`
+      select from signal_receivers where receiver = ${receiver}::text::uuid and private_network`
+    if (open !== undefined && !mayOpenPrivate) return 'private'
     const ends = new Date(until).toISOString()
     await transaction`
       delete from signal_receiver_keys where receiver = ${receiver}::text::uuid and ends_at <= now()`
@@ -76,7 +84,8 @@ export async function rotateReceiver(
 /**
  * Ends every credential of a receiver.
  *
- * INVARIANT: its stream is disabled too, because whoever had the credential may have chosen where events are pushed to.
+ * INVARIANT: its stream is disabled too, because whoever had the credential may have chosen where events are pushed to; and of
+ * a stream that somebody had a credential for, nothing is left for the next one to enable.
  */
 export async function revokeReceiver(
   { owner, record }: Writer,
@@ -91,6 +100,11 @@ export async function revokeReceiver(
     await transaction`
       update signal_receivers set status = 'disabled', status_reason = 'the credential was revoked'
       where receiver = ${receiver}::text::uuid`
+    if (ended.count > 0)
+      await transaction`
+        update signal_receivers set stream = null, url = null, "authorization" = null, description = null,
+          events_requested = null, wanted = true, verification_at = null
+        where receiver = ${receiver}::text::uuid`
     await transaction`delete from signal_outbox where receiver = ${receiver}::text::uuid and delivered_at is null`
     const before = { credentials: ended.count }
     await record(transaction, { tenant, target: name, before, after: { credentials: 0, status: 'disabled' } })

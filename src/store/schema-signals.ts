@@ -75,6 +75,8 @@ export const signalReceivers = warder.table(
     url: text('url'),
     audience: text('audience').notNull(),
     privateNetwork: boolean('private_network').notNull(),
+    /** The only origin that pushes into a private network may go to; null: it was added without a URL, and goes anywhere. */
+    origin: text('origin'),
     createdAt: instant('created_at').notNull().defaultNow(),
     /** Its stream; null: it has none, because it has not made one or has deleted it. */
     stream: uuid('stream').unique('signal_receivers_stream').defaultRandom(),
@@ -88,6 +90,8 @@ export const signalReceivers = warder.table(
     wanted: boolean('wanted').notNull().default(true),
     /** When it last asked for a verification event. */
     verificationAt: instant('verification_at'),
+    /** Up to when the changes that it has made of its stream are spent, one a second. */
+    changesUntil: instant('changes_until'),
     /** Events that its queue had no room for, ever. */
     dropped: version('dropped').notNull().default(0),
   },
@@ -136,7 +140,7 @@ export const signalOutbox = warder.table(
     refused: text('refused'),
   },
   (table) => [
-    index('signal_outbox_due').on(table.nextAt).where(sql`${table.deliveredAt} is null`),
+    index('signal_outbox_due').on(table.receiver, table.nextAt).where(sql`${table.deliveredAt} is null`),
     index('signal_outbox_waiting').on(table.receiver, table.id).where(sql`${table.deliveredAt} is null`),
   ],
 )

@@ -202,13 +202,25 @@ describe('a credential', () => {
 
   test('that is rotated is followed by another; the older one ends when it was told to', async () => {
     const { poll, store, tenant, name } = await withStream(db, served)
-    const kept = await rotateReceiver(store, { tenant, name, keepSeconds: 3_600 }, systemClock())
-    const now = await rotateReceiver(store, { tenant, name, keepSeconds: 0 }, systemClock())
+    const kept = await rotateReceiver(
+      store,
+      { tenant, name, keepSeconds: 3_600, mayOpenPrivate: true },
+      systemClock(),
+    )
+    const now = await rotateReceiver(
+      store,
+      { tenant, name, keepSeconds: 0, mayOpenPrivate: true },
+      systemClock(),
+    )
     if (!kept.ok || !now.ok) throw new Error('not rotated')
     expect((await poll()).status).toBe(401)
     expect((await poll({}, served, kept.value.key)).status).toBe(401)
     expect((await poll({}, served, now.value.key)).status).toBe(200)
-    const next = await rotateReceiver(store, { tenant, name, keepSeconds: 3_600 }, systemClock())
+    const next = await rotateReceiver(
+      store,
+      { tenant, name, keepSeconds: 3_600, mayOpenPrivate: true },
+      systemClock(),
+    )
     if (!next.ok) throw new Error('not rotated')
     expect((await poll({}, served, now.value.key)).status).toBe(200)
     expect((await poll({}, served, next.value.key)).status).toBe(200)
@@ -216,7 +228,7 @@ describe('a credential', () => {
 
   test('is not kept, neither in its table nor in the audit', async () => {
     const { key, tenant, name, store } = await withReceiver(db)
-    await rotateReceiver(store, { tenant, name, keepSeconds: 0 }, systemClock())
+    await rotateReceiver(store, { tenant, name, keepSeconds: 0, mayOpenPrivate: true }, systemClock())
     const rows = await db.owner`
       select to_json(k)::text as row from signal_receiver_keys k union all select to_json(r)::text from signal_receivers r
       union all select to_json(a)::text from admin_audit a`

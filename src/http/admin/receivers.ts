@@ -125,8 +125,13 @@ function addKeyRoutes(app: OpenAPIHono<AdminEnv>, at: At): void {
   app.openapi(rotate, async (c) => {
     const { name } = c.req.valid('param')
     const { keep_seconds: keepSeconds } = c.req.valid('json')
-    const request = { tenant: tenantOf(c), name, keepSeconds }
-    return c.json(unwrap(await rotateReceiver(c.get('store'), request, systemClock())), 201)
+    // INVARIANT: nor with the credential of a receiver that somebody else let in there.
+    const mayOpenPrivate = c.get('call').token.tenants === null
+    const request = { tenant: tenantOf(c), name, keepSeconds, mayOpenPrivate }
+    const rotated = await rotateReceiver(c.get('store'), request, systemClock())
+    if (!rotated.ok && rotated.failure.code === 'receiver.private')
+      throw new Problem(403, 'http.forbidden', rotated.failure.message, { help: rotated.failure.help })
+    return c.json(unwrap(rotated), 201)
   })
 
   const revoke = createRoute({

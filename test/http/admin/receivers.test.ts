@@ -68,6 +68,17 @@ test('who administers one tenant can not open a private network to a receiver', 
   expect((await call('POST', '', body, scene.tokens.operator)).status).toBe(201)
 })
 
+test('who administers one tenant gets no credential of a receiver in a private network', async () => {
+  const body = { name: 'within', url: 'https://10.0.0.2/e', private_network: true }
+  expect((await call('POST', '', body, scene.tokens.operator)).status).toBe(201)
+  expect(await call('POST', '/within/rotate', {})).toMatchObject({
+    status: 403,
+    json: { code: 'http.forbidden' },
+  })
+  expect((await call('GET', '/within')).json.key_hints).toEqual([])
+  expect((await call('POST', '/within/rotate', {}, scene.tokens.operator)).status).toBe(201)
+})
+
 test('nothing is known of a receiver that is not there', async () => {
   const asked = [
     await call('GET', '/none'),
