@@ -24,7 +24,7 @@ const WARM_UP_REQUESTS = 3_000
 const isQuick = parseArgs({ options: { quick: { type: 'boolean' } } }).values.quick === true
 const lengths: Lengths = isQuick
   ? { rounds: 1, burstMilliseconds: 300, halfLoadRounds: 1, halfLoadMilliseconds: 300 }
-  : { rounds: 5, burstMilliseconds: 1_000, halfLoadRounds: 3, halfLoadMilliseconds: 3_000 }
+  : { rounds: 5, burstMilliseconds: 1_000, halfLoadRounds: 1, halfLoadMilliseconds: 3_000 }
 
 /** One server of ours. */
 interface Shape {

@@ -41,7 +41,7 @@ const FULL: Plan = {
   ],
   rounds: 5,
   burstMilliseconds: 1_000,
-  halfLoadRounds: 3,
+  halfLoadRounds: 1,
   halfLoadMilliseconds: 3_000,
   agreementRequests: 500,
   settings: true,
