@@ -73,6 +73,7 @@ export async function measure(
     ])
     const used = await server.stop()
     const rate = full.answers / full.seconds
+    await server.start()
     const half = await openLoop(target, rate / 2, HALF_LOAD_TIMES * measureMilliseconds)
     const { rowsLost } = await server.stop()
     return {

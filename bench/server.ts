@@ -28,6 +28,7 @@ import { watchUsage } from './usage.ts'
 
 // The process that is measured: the parts of src/wire.ts with one database of the run, and a log that can be off.
 
+const QUEUE_MAX = 10_000
 const settings = parseSettings(process.argv[2] ?? '')
 /** `WARDER_ENGINE=wasm npm run bench` measures the engine that is compared with. */
 const engine = process.env['WARDER_ENGINE'] === 'wasm' ? 'wasm' : 'compiled'
@@ -72,6 +73,7 @@ say({ say: 'ready', port })
 async function answer(question: Question): Promise<Answer> {
   switch (question.ask) {
     case 'start':
+      await untilWaiting(0)
       usage.start()
       return { say: 'started' }
     case 'stop':
@@ -81,9 +83,18 @@ async function answer(question: Question): Promise<Answer> {
     case 'loop':
       return {
         say: 'looped',
-        result: await decideInLoop(decider, feed.state, usage, settings, question),
+        result: await decideInLoop(decider, feed.state, usage, settings, {
+          ...question,
+          roomInLog: () => untilWaiting(QUEUE_MAX / 2),
+        }),
       }
   }
+}
+
+/** Until no more than so many rows wait for the database: what is left of earlier load belongs to no measurement. */
+async function untilWaiting(rows: number): Promise<void> {
+  const waiting = (): number => writer.stats().queued + writer.stats().underWay
+  while (waiting() > rows) await sleep(1)
 }
 
 function releaseNow(): string | undefined {
@@ -97,7 +108,7 @@ async function openWriter(log: LogSetting, database: Database): Promise<LogWrite
     append: createAppendRows(database),
     mode: log === 'require' ? 'require' : 'buffer',
     overflow: 'deny',
-    queueMax: 10_000,
+    queueMax: QUEUE_MAX,
     writer: name,
     onFault: report,
   })
