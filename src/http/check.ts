@@ -67,7 +67,7 @@ export function createCheck(parts: CheckParts): Check {
   const { admission = createAdmission(limits.requestsInFlightMax, (change) => metrics.inFlight(change)) } =
     parts
   const idempotency = createIdempotency()
-  const searches = createAdmission(SEARCHES_MAX, () => undefined)
+  const searches = createAdmission(SEARCHES_MAX)
   return async (incoming, outgoing, route, target) => {
     const source = route.keySource ?? (isJsonDialect(route.name) ? 'bearer' : 'header')
     const presented = presentedBy(target.key, incoming.rawHeaders, source, clientCertificate(incoming))

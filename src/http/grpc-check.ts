@@ -43,7 +43,7 @@ const UNPROVEN_SHARE = 4
  */
 export function createGrpcCheck(parts: GrpcCheckParts): GrpcCheck {
   const unprovenMax = Math.max(2, Math.floor(parts.limits.requestsInFlightMax / UNPROVEN_SHARE))
-  const unproven = createAdmission(unprovenMax, () => undefined)
+  const unproven = createAdmission(unprovenMax)
   return async (call, route) => {
     const reply = replyOn(call.stream)
     const timeout = timeoutOf(call.headers, parts.limits.requestTimeoutMilliseconds)

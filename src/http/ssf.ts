@@ -5,6 +5,7 @@ import type { WireResponse } from '#gateways/wire.ts'
 import type { Receiver } from '#signals/outgoing.ts'
 import { UNAUTHENTICATED } from '#signals/refusal.ts'
 import { SSF_PATHS, type Transmitter } from '#signals/transmitter.ts'
+import { createRoom } from './room.ts'
 import { send } from './send.ts'
 import { type Outcome, refusalResponse, SSF_ROUTES, type SsfRoute, toResponse } from './ssf-routes.ts'
 
@@ -153,23 +154,3 @@ const TOO_MANY: WireResponse = toResponse(
   { err: 'http.overloaded', description: 'too many requests of this receiver are in flight; try again' },
   [['retry-after', '1']],
 )
-
-/** Places in all and for one. */
-function createRoom(max: number, shareMax: number) {
-  const shares = new Map<string, number>()
-  let taken = 0
-  return {
-    enter(id: string): (() => void) | undefined {
-      const share = shares.get(id) ?? 0
-      if (taken >= max || share >= shareMax) return undefined
-      taken++
-      shares.set(id, share + 1)
-      return () => {
-        taken--
-        const left = (shares.get(id) ?? 1) - 1
-        if (left === 0) shares.delete(id)
-        else shares.set(id, left)
-      }
-    },
-  }
-}

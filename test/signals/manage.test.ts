@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import {
-  type Answer,
+  countOf,
   POLL,
   PUBLIC_URL,
   PUSH,
   type Served,
+  STATUS,
+  STREAM,
   serve,
+  VERIFY,
   withReceiver,
   withStream,
 } from './receivers.ts'
 
-const STREAM = '/v1/ssf/stream'
-const STATUS = '/v1/ssf/status'
-const VERIFY = '/v1/ssf/verify'
 const SESSION_REVOKED = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
 
 let db: TestDatabase
@@ -26,8 +26,6 @@ afterAll(async () => {
   await served.close()
   await db.close()
 })
-
-const countOf = ({ json }: Answer): number => Object.keys(json.sets).length
 
 describe('the configuration of the transmitter', () => {
   test('is found under the issuer of a tenant, whether or not there is such a tenant', async () => {

@@ -1,18 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import {
-  type Answer,
+  countOf,
   deliver,
   POLL,
   PUSH,
   type Served,
+  STREAM,
   serve,
   startReceiver,
   withReceiver,
   withStream,
 } from './receivers.ts'
-
-const STREAM = '/v1/ssf/stream'
 
 let db: TestDatabase
 let served: Served
@@ -24,8 +23,6 @@ afterAll(async () => {
   await served.close()
   await db.close()
 })
-
-const countOf = ({ json }: Answer): number => Object.keys(json.sets).length
 
 /** Everything that is told of streams: rows, audit and the answer to whoever lists receivers. */
 async function everythingKept(): Promise<string> {

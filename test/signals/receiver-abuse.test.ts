@@ -16,15 +16,14 @@ import {
   deliver,
   PUSH,
   type Served,
+  STATUS,
+  STREAM,
   sealing,
   serve,
   startReceiver,
   withReceiver,
   withStream,
 } from './receivers.ts'
-
-const STREAM = '/v1/ssf/stream'
-const STATUS = '/v1/ssf/status'
 
 let db: TestDatabase
 let served: Served

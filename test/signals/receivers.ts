@@ -22,6 +22,12 @@ export const PUBLIC_URL = 'https://warder.example'
 /** Delivery methods. */
 export const POLL = 'urn:ietf:rfc:8936'
 export const PUSH = 'urn:ietf:rfc:8935'
+/** Where receivers manage their stream. */
+export const STREAM = '/v1/ssf/stream'
+/** Where they read and change its status. */
+export const STATUS = '/v1/ssf/status'
+/** Where they ask for a verification event. */
+export const VERIFY = '/v1/ssf/verify'
 /** Who administers in tests. */
 export const ACTOR = { actor: 'cli:test', role: 'owner', route: 'test' }
 /** Keys that secrets of tests are sealed with. */
@@ -35,6 +41,9 @@ export interface Answer {
   // biome-ignore lint/suspicious/noExplicitAny: tests look into every kind of answer
   readonly json: any
 }
+
+/** How many events the answer to a poll holds. */
+export const countOf = ({ json }: Answer): number => Object.keys(json.sets).length
 
 /** A decision listener that serves receivers from a database. */
 export interface Served {

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import {
-  type Answer,
   claimsOf,
+  countOf,
   deliver,
   PUSH,
   type Served,
+  STATUS,
+  STREAM,
   serve,
   startReceiver,
+  VERIFY,
   withReceiver,
   withStream,
 } from './receivers.ts'
 
-const STREAM = '/v1/ssf/stream'
-const STATUS = '/v1/ssf/status'
-const VERIFY = '/v1/ssf/verify'
 const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
 
 let db: TestDatabase
@@ -27,8 +27,6 @@ afterAll(async () => {
   await served.close()
   await db.close()
 })
-
-const countOf = ({ json }: Answer): number => Object.keys(json.sets).length
 
 describe('the status', () => {
   const set = (key: string, stream: string, status: string, reason?: string) =>

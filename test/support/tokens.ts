@@ -3,7 +3,7 @@ import type { Gateway } from '#model/gateway.ts'
 import type { GatewayId, TenantId } from '#model/ids.ts'
 import type { Issuer } from '#model/issuer.ts'
 import type { RegistrySnapshot, StoredEntity } from '#model/registry.ts'
-import type { AuthorizationRequest } from '#model/request.ts'
+import { type AuthorizationRequest, NOTHING_READ } from '#model/request.ts'
 import type { TenantState } from '#model/state.ts'
 
 /** The frozen clock of identity tests. */
@@ -92,26 +92,11 @@ export function gateway(more: Partial<Gateway> = {}): Gateway {
 
 export function request(more: Partial<AuthorizationRequest> = {}): AuthorizationRequest {
   return {
+    ...NOTHING_READ,
     dialect: 'native',
     now: (NOW_SECONDS * 1000) as AuthorizationRequest['now'],
     requestId: undefined,
-    traceparent: undefined,
-    tenant: undefined,
-    agent: undefined,
-    user: undefined,
-    subject: undefined,
-    credentials: [],
-    identityHeaders: [],
     tool: 'crm/read',
-    route: undefined,
-    action: undefined,
-    resource: undefined,
-    arguments: undefined,
-    session: undefined,
-    risk: undefined,
-    context: {},
-    declared: {},
-    supportedObligations: undefined,
     ...more,
   }
 }
