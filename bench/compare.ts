@@ -1,9 +1,8 @@
-import { closedLoop, type LoadTarget, openLoop } from './load.ts'
+import { closedLoop, type LoadTarget } from './load.ts'
 import { type Prepared, targetOf } from './measure.ts'
-import { type ServerProcess, startEmptyServer, startServerProcess } from './server-process.ts'
+import { type ServerProcess, startServerProcess } from './server-process.ts'
 import { median } from './statistics.ts'
 import { type WarmUp, warmUp } from './warm-up.ts'
-import { openHttpWire, readWarder } from './wire.ts'
 
 /** How a server with many policies does beside one with few. */
 export interface Flatness {
@@ -17,7 +16,6 @@ export interface Flatness {
   readonly pairs: number
 }
 
-const WARM_UP_MILLISECONDS = 500
 const BURST_MILLISECONDS = 300
 
 /**
@@ -53,25 +51,6 @@ export async function compareSizes(
     }
   } finally {
     for (const { server } of servers) await server.end()
-  }
-}
-
-/** The 99th percentile in milliseconds of a server that does nothing, at this rate: what the machine itself adds. */
-export async function emptyServerP99(perSecond: number, rounds: number): Promise<number> {
-  const server = await startEmptyServer()
-  try {
-    const { port } = server
-    const target: LoadTarget = {
-      open: openHttpWire({ port, path: '/', key: 'none', read: readWarder }),
-      body: () => '{}',
-    }
-    await closedLoop(target, WARM_UP_MILLISECONDS)
-    const found: number[] = []
-    for (let round = 0; round < rounds; round += 1)
-      found.push((await openLoop(target, perSecond, 4 * WARM_UP_MILLISECONDS)).p99Milliseconds)
-    return median(found)
-  } finally {
-    await server.end()
   }
 }
 

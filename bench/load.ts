@@ -1,4 +1,5 @@
 import { getPriority, setPriority } from 'node:os'
+import { createAlarm } from './alarm.ts'
 import { percentile } from './statistics.ts'
 import type { OpenWire, Wire } from './wire.ts'
 
@@ -36,8 +37,6 @@ export interface LoadResult {
 
 const CONNECTIONS = 32
 const HIGHEST_PRIORITY = -20
-/** Between two looks at what is due; requests that became due meanwhile are sent together, and their latency counts from then. */
-const TICK_MILLISECONDS = 1
 /** How long answers may come after the last request. */
 const LINGER_MILLISECONDS = 3_000
 
@@ -60,19 +59,26 @@ export async function openLoop(
   milliseconds: number,
 ): Promise<LoadResult> {
   const goBack = goFirst()
-  const load = await openLoad(target)
-  const startedAt = performance.now()
-  const until = startedAt + milliseconds
-  let due = startedAt
-  const tick = (): void => {
-    for (const now = performance.now(); due <= now && due < until; ) {
-      load.send(due)
-      due += (-Math.log(1 - Math.random()) * 1000) / perSecond
+  const alarm = await createAlarm()
+  try {
+    const load = await openLoad(target)
+    const startedAt = performance.now()
+    const sendDue = async (): Promise<void> => {
+      let due = startedAt
+      while (due < startedAt + milliseconds) {
+        await alarm.at(due)
+        for (const now = performance.now(); due <= now; ) {
+          load.send(due)
+          due += (-Math.log(1 - Math.random()) * 1000) / perSecond
+        }
+      }
     }
-    if (due < until) setTimeout(tick, TICK_MILLISECONDS)
+    const [result] = await Promise.all([load.finish(milliseconds), sendDue()])
+    return result
+  } finally {
+    alarm.close()
+    goBack()
   }
-  tick()
-  return await load.finish(milliseconds).finally(goBack)
 }
 
 interface Connection {

@@ -73,21 +73,21 @@ say({ say: 'ready', port })
 async function answer(question: Question): Promise<Answer> {
   switch (question.ask) {
     case 'start':
-      await untilWaiting(0)
       usage.start()
       return { say: 'started' }
-    case 'stop':
-      return { say: 'usage', usage: usage.stop() }
+    case 'stop': {
+      const used = usage.stop()
+      await untilWaiting(0)
+      return { say: 'usage', usage: used }
+    }
     case 'release':
       return { say: 'release', release: releaseNow() }
-    case 'loop':
-      return {
-        say: 'looped',
-        result: await decideInLoop(decider, feed.state, usage, settings, {
-          ...question,
-          roomInLog: () => untilWaiting(QUEUE_MAX / 2),
-        }),
-      }
+    case 'loop': {
+      const roomInLog = (): Promise<void> => untilWaiting(QUEUE_MAX / 2)
+      const result = await decideInLoop(decider, feed.state, usage, settings, { ...question, roomInLog })
+      await untilWaiting(0)
+      return { say: 'looped', result }
+    }
   }
 }
 
