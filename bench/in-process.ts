@@ -57,7 +57,7 @@ export async function decideInLoop(
       }
     }
   }
-  usage.start()
+  usage.start(false)
   await Promise.all(Array.from({ length: settings.log === 'require' ? CONCURRENCY : 1 }, work))
   const used = usage.stop()
   asked += next

@@ -21,7 +21,8 @@ export interface ServerSettings {
 
 /** What the server is asked over its channel. */
 export type Question =
-  | { readonly ask: 'start' }
+  /** `turns`: watches the turns of the event loop too, which takes a twentieth of its time. */
+  | { readonly ask: 'start'; readonly turns: boolean }
   | { readonly ask: 'stop' }
   | { readonly ask: 'release' }
   /** Decides in a loop without HTTP for so long, and until there are so many decisions. */
@@ -33,7 +34,7 @@ export interface Usage {
   /** CPU time of all its threads in microseconds. */
   readonly cpuMicroseconds: number
   readonly rssBytes: number
-  /** Longest time between two turns of the event loop in milliseconds, on the clock. */
+  /** Longest time between two turns of the event loop in milliseconds, on the clock. 0 where they were not watched. */
   readonly loopDelayMaxMilliseconds: number
   /** The same in CPU time of the main thread: what others on the machine take does not count. */
   readonly loopCpuMaxMilliseconds: number

@@ -120,7 +120,7 @@ async function watched<Outcome>(
   server: ServerProcess,
   work: () => Promise<Outcome>,
 ): Promise<{ readonly usage: Usage; readonly result: Outcome }> {
-  await server.start()
+  await server.start('turns')
   const result = await work()
   return { usage: await server.stop(), result }
 }

@@ -12,7 +12,8 @@ const START_MILLISECONDS = 60_000
 export interface ServerProcess {
   readonly port: number
   readonly pid: number
-  start(): Promise<void>
+  /** Begins to measure; `turns`: those of the event loop too. */
+  start(turns?: 'turns'): Promise<void>
   stop(): Promise<Usage>
   /** Digest of the policies that decide now. */
   release(): Promise<string | undefined>
@@ -60,8 +61,8 @@ async function startNode(argv: readonly string[]): Promise<ServerProcess> {
   return {
     port: ready.port,
     pid: child.pid ?? 0,
-    start: async () => {
-      ask({ ask: 'start' })
+    start: async (turns) => {
+      ask({ ask: 'start', turns: turns !== undefined })
       await answerOf(child, 'started')
     },
     stop: async () => {

@@ -73,7 +73,7 @@ say({ say: 'ready', port })
 async function answer(question: Question): Promise<Answer> {
   switch (question.ask) {
     case 'start':
-      usage.start()
+      usage.start(question.turns)
       return { say: 'started' }
     case 'stop': {
       const used = usage.stop()

@@ -1,9 +1,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Usage } from './protocol.ts'
 
-/** Measures what this process uses between `start` and `stop`. */
+/** Measures what this process uses between `start` and `stop`; `turns`: those of the event loop too. */
 export interface UsageWatch {
-  start(): void
+  start(turns: boolean): void
   stop(): Usage
 }
 
@@ -12,28 +12,25 @@ const RESOLUTION_MILLISECONDS = 1
 
 /** Watches the CPU, the memory and the event loop of this process. */
 export function watchUsage(rowsLost: () => number, release: () => string | undefined): UsageWatch {
-  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MILLISECONDS })
   let startedAt = performance.now()
   let cpu = process.cpuUsage()
   let turns: ReturnType<typeof watchTurns> | undefined
   return {
-    start: () => {
-      histogram.reset()
-      histogram.enable()
-      turns = watchTurns()
+    start: (watched) => {
+      turns = watched ? watchTurns() : undefined
       startedAt = performance.now()
       cpu = process.cpuUsage()
     },
     stop: () => {
       const used = process.cpuUsage(cpu)
       const seconds = (performance.now() - startedAt) / 1000
-      histogram.disable()
+      const longest = turns?.stop()
       return {
         seconds,
         cpuMicroseconds: used.user + used.system,
         rssBytes: process.memoryUsage.rss(),
-        loopDelayMaxMilliseconds: Math.max(0, histogram.max / 1e6 - RESOLUTION_MILLISECONDS),
-        loopCpuMaxMilliseconds: turns?.stop() ?? 0,
+        loopDelayMaxMilliseconds: longest?.clock ?? 0,
+        loopCpuMaxMilliseconds: longest?.cpu ?? 0,
         rowsLost: rowsLost(),
         release: release(),
       }
@@ -41,24 +38,36 @@ export function watchUsage(rowsLost: () => number, release: () => string | undef
   }
 }
 
-/** Longest CPU time of the main thread between two firings of a timer of 1 ms. */
-function watchTurns(): { stop(): number } {
-  let longest = 0
+interface LongestTurn {
+  readonly clock: number
+  readonly cpu: number
+}
+
+/** Longest time on the clock, and CPU time of the main thread, between two firings of a timer of 1 ms. */
+function watchTurns(): { stop(): LongestTurn } {
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MILLISECONDS })
+  delays.enable()
+  let cpu = 0
   let last = threadCpuMilliseconds()
   const timer = setInterval(() => {
     const now = threadCpuMilliseconds()
-    longest = Math.max(longest, now - last)
+    cpu = Math.max(cpu, now - last)
     last = now
   }, RESOLUTION_MILLISECONDS)
   return {
     stop: () => {
       clearInterval(timer)
-      return longest
+      delays.disable()
+      return { cpu, clock: Math.max(0, delays.max / 1e6 - RESOLUTION_MILLISECONDS) }
     },
   }
 }
 
+const cell = new Int32Array(new SharedArrayBuffer(4))
+
+/** Linux accounts for a running thread at its ticks (4 ms) and whenever it stops: so it stops for a moment first. */
 function threadCpuMilliseconds(): number {
+  Atomics.wait(cell, 0, 0, 0.001)
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1000
 }

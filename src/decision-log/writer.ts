@@ -53,6 +53,8 @@ interface Waiting {
 }
 
 const BATCH_ROWS_MAX = 250
+/** How long rows that nobody waits for collect before they leave: an append costs as much as several of its rows. */
+const GATHER_MILLISECONDS = 10
 /** Keeps the making of one batch from stalling the event loop. */
 const BATCH_CHARACTERS_MAX = 2_000_000
 const BACK_OFF_MILLISECONDS = { first: 25, max: 1_000 }
@@ -149,6 +151,8 @@ export class LogWriter {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
+      if (this.#parts.mode === 'buffer' && this.#queue.length < BATCH_ROWS_MAX)
+        await delay(GATHER_MILLISECONDS)
       const rows = this.#nextBatch()
       if (!(await this.#appendUntilDurable(rows))) break
       this.#counts.written += rows.length
