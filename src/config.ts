@@ -1,3 +1,4 @@
+import { unsafeCombinations } from '#config/unsafe-settings.ts'
 import { nearest } from '#lib/nearest.ts'
 import { failed, type Result, success } from '#lib/result.ts'
 import {
@@ -11,7 +12,6 @@ import {
   type SettingKind,
   someOf,
 } from '#lib/setting-kinds.ts'
-import { unsafeCombinations } from '#unsafe-settings.ts'
 
 /** One of the three listeners. */
 export type ListenerName = 'decisions' | 'admin' | 'ext_authz'

@@ -1,44 +1,33 @@
-import { type AdmitSteps, admit } from '#decide-admit.ts'
-import { stands } from '#decide-again.ts'
-import { type Caller, judgeCall } from '#decide-call.ts'
-import { type CapabilitySteps, capabilitiesToSign, signedCapabilities } from '#decide-capabilities.ts'
-import { askForCredentials } from '#decide-challenge.ts'
-import { type ExchangeSteps, exchangeToDo, exchangeToken } from '#decide-exchange.ts'
-import { type Judged, stopped } from '#decide-judged.ts'
-import { judgeList } from '#decide-list.ts'
-import { type RecordSteps, record } from '#decide-record.ts'
-import { judgeSearch, type SearchSteps } from '#decide-search.ts'
+import { type AdmitSteps, admit } from '#decide/admit.ts'
+import { stands } from '#decide/again.ts'
+import { type Caller, judgeCall } from '#decide/call.ts'
+import { askForCredentials } from '#decide/challenge.ts'
+import { type CompleteSteps, completeAllow } from '#decide/complete.ts'
+import { ATTEMPTS_MAX, type EnterSteps, enter, KEPT_CHANGING, NO_RELEASE } from '#decide/enter.ts'
+import { type Judged, stopped } from '#decide/judged.ts'
+import { judgeList } from '#decide/list.ts'
+import { type RecordSteps, record } from '#decide/record.ts'
+import { judgeRevoked, type RevokedSteps } from '#decide/revoked.ts'
+import { judgeSearch, type SearchSteps } from '#decide/search.ts'
+import { judgeSubjects } from '#decide/subjects.ts'
 import { createFindAgent } from '#delegation/find-agent.ts'
 import { resolveDelegation } from '#delegation/resolve.ts'
 import { guardAfter } from '#guards/after.ts'
-import { guardBefore } from '#guards/before.ts'
-import { guardRevoked, guardStatus, guardStopped } from '#guards/revoked.ts'
 import { isUnverified } from '#guards/unverified.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock } from '#lib/clock.ts'
-import { failed, type Result, success } from '#lib/result.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Gateway } from '#model/gateway.ts'
-import type { Stop, VerifiedIdentity } from '#model/identity.ts'
 import { REASONS } from '#model/reasons.ts'
-import { type AuthorizationRequest, NOTHING_READ, type Search } from '#model/request.ts'
-import type { TenantState } from '#model/state.ts'
-import type { TokenStatuses } from '#model/token-status.ts'
+import { type AuthorizationRequest, NOTHING_READ } from '#model/request.ts'
 import type { JudgePolicy } from '#policy/judge.ts'
-import type { Breakers } from '#revocation/breakers.ts'
 import { countOutcome } from '#revocation/count-outcome.ts'
-import { dependenciesOf, placesOf } from '#revocation/dependencies.ts'
 
 /** The steps of a decision, wired once (src/wire.ts). */
-export interface Steps extends RecordSteps, AdmitSteps, ExchangeSteps, CapabilitySteps, SearchSteps {
+export interface Steps extends EnterSteps, RevokedSteps, AdmitSteps, SearchSteps, CompleteSteps, RecordSteps {
   readonly clock: Clock
-  readonly freshnessMillisecondsMax: number
   readonly verify: Verify
   readonly judgePolicy: JudgePolicy
-  /** Undefined: no agent is stopped for its denials. */
-  readonly breakers?: Breakers
-  /** Undefined: a token that points to a status list is denied. */
-  readonly statuses?: TokenStatuses
   /** Told about every call through a gateway whose caller could not be verified. */
   readonly onUnverified?: (gateway: Gateway) => void
   /** Told about every exception that became a deny; the message stays inside. */
@@ -65,27 +54,6 @@ export function createDecider(steps: Steps): Decider {
       return await record(steps, { request, gateway, judged, startedAt: performance.now() })
     },
   }
-}
-
-/** How often a request is judged anew because the state changed under it. A verified token is not verified twice. */
-const ATTEMPTS_MAX = 3
-
-const KEPT_CHANGING: Stop = {
-  code: 'state.stale',
-  message: REASONS['state.stale'],
-  detail: 'the state kept changing',
-}
-const NO_RELEASE: Stop = { code: 'policy.no_release', message: REASONS['policy.no_release'] }
-
-/** The tenant that a request is decided in, unless it is stopped whoever makes it. */
-function enter(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Result<TenantState, Judged> {
-  const before = guardBefore(request, gateway, steps.state, steps.freshnessMillisecondsMax)
-  if (before !== undefined) return failed(stopped(before))
-  const tenant = steps.state.tenant(gateway.tenant)
-  if (tenant === undefined)
-    return failed(stopped({ code: 'tenant.unknown', message: REASONS['tenant.unknown'] }))
-  const stop = guardStopped(placesOf(request, tenant), tenant.revocations, request.now)
-  return stop === undefined ? success(tenant) : failed(stopped(stop, tenant))
 }
 
 /** Steps 1 to 14 of docs/architecture.md as a straight line; the first that says no wins. */
@@ -159,80 +127,16 @@ function judgeAsked(steps: Steps, caller: Caller, request: AuthorizationRequest)
   return completeAllow(steps, caller, judged, request) ?? judged
 }
 
-/**
- * A search for subjects: nobody asks but the gateway, and whoever could be found is verified like somebody who asks.
- *
- * INVARIANT: nobody is registered for being looked at.
- */
-async function judgeSubjects(
-  steps: Steps,
-  request: AuthorizationRequest & { readonly search: Search },
-  gateway: Gateway,
-  attempt = 1,
-): Promise<Judged> {
-  const entered = enter(steps, request, gateway)
-  if (!entered.ok) return entered.failure
-  const tenant = entered.value
-  const { release } = tenant
-  if (release === undefined) return stopped(NO_RELEASE, tenant)
-  const { admit: _admit, ...others } = steps
-  const asked = { request, gateway, tenant, release, identity: undefined }
-  const judged = await judgeSearch(steps, asked, (judgePolicy, candidate) =>
-    judge({ ...others, judgePolicy }, candidate, gateway),
-  )
-  if (steps.state.tenant(gateway.tenant) === tenant) return judged
-  return attempt < ATTEMPTS_MAX
-    ? await judgeSubjects(steps, request, gateway, attempt + 1)
-    : stopped(KEPT_CHANGING)
-}
-
-/** What an allow takes along that is made for it: another token, a signed list. Undefined: nothing. */
-function completeAllow(
-  steps: Steps,
-  caller: Caller,
-  judged: Judged,
-  request: AuthorizationRequest,
-): Promise<Judged> | undefined {
-  const offered = capabilitiesToSign(steps, judged, request, caller)
-  const toDo = exchangeToDo(steps, judged, request, caller)
-  if (offered === undefined) return toDo && exchangeToken(steps, caller, judged, toDo, request)
-  const signed = signedCapabilities(steps, caller, judged, offered, request)
-  if (toDo === undefined) return signed
-  return signed.then((found) =>
-    found.judgement.effect === 'allow' ? exchangeToken(steps, caller, found, toDo, request) : found,
-  )
-}
-
-/** Step 8: whatever the call hangs on, revoked in the database, by a breaker that opened here, or in its issuer's status list. */
-function judgeRevoked(
-  steps: Steps,
-  request: AuthorizationRequest,
-  identity: VerifiedIdentity,
-  tenant: TenantState,
-): Stop | undefined {
-  const dependencies = dependenciesOf(identity, request, tenant)
-  const issuedAt = identity.token?.issuedAt
-  const own =
-    guardRevoked(dependencies, tenant.revocations, request.now, issuedAt) ??
-    guardRevoked(dependencies, steps.breakers?.of(tenant.id), request.now, issuedAt)
-  if (own !== undefined) return own
-  // INVARIANT: whom another tenant has sent here is stopped by that tenant's deny list too.
-  for (const id of identity.delegation.crossings ?? []) {
-    const there = [...dependencies, { kind: 'tenant', id } as const]
-    const stop = guardRevoked(there, steps.state.tenant(id)?.revocations, request.now, issuedAt)
-    if (stop !== undefined) return stop
-  }
-  const tokens = [identity.token, identity.workloadToken, identity.transaction]
-  return guardStatus(tokens, steps.statuses, tenant, request.now)
-}
-
 /** INVARIANT: the only catch of the path. A fault is a deny with a reason code and a row, never an exception outside. */
 async function judgeSafely(steps: Steps, request: AuthorizationRequest, gateway: Gateway): Promise<Judged> {
   try {
     const { search } = request
-    return search?.open === 'subject'
-      ? await judgeSubjects(steps, { ...request, search }, gateway)
-      : await judge(steps, request, gateway)
+    if (search?.open !== 'subject') return await judge(steps, request, gateway)
+    // INVARIANT: nobody is registered for being looked at.
+    const { admit: _admit, ...others } = steps
+    return await judgeSubjects(steps, { ...request, search }, gateway, (judgePolicy, candidate) =>
+      judge({ ...others, judgePolicy }, candidate, gateway),
+    )
   } catch (error) {
     steps.onFault(error)
     const detail = error instanceof Error ? error.name : 'unknown'

@@ -21,11 +21,11 @@ async function serve({ watched, workers }: ServeOptions): Promise<void> {
   }
   // Loaded only here: the engine and the listeners would slow down every other command.
   const { startServer } = await import('#wire.ts')
-  const { createProcessLog } = await import('#process-log.ts')
+  const { createProcessLog } = await import('#process/log.ts')
   const { welcome } = await import('#cli/welcome.ts')
   const { watchText } = await import('#cli/watch-text.ts')
   const { openTelemetry } = await import('#telemetry/open.ts')
-  const { shareOf } = await import('#process-share.ts')
+  const { shareOf } = await import('#process/share.ts')
   const telemetry = await openTelemetry({ ...process.env }, installedVersion())
   const logger = createProcessLog(config.value.logLevel, telemetry)
   for (const warning of telemetry?.warnings ?? []) logger.warn(warning)

@@ -1,4 +1,3 @@
-import type { Logger } from 'pino'
 import type { AdminStore } from '#admin/ports.ts'
 import { type OpenSealing, openSealing } from '#admin/sealing.ts'
 import type { DemoCredentials } from '#admin/seed-demo.ts'
@@ -6,14 +5,14 @@ import { seedDemo } from '#admin/seed-demo.ts'
 import { type WatchOptions, watchPolicies } from '#admin/watch-policies.ts'
 import type { Config } from '#config.ts'
 import { createLogWriter } from '#decision-log/writer.ts'
-import { createFaultLines, type FaultLines } from '#fault-lines.ts'
 import type { IssuerKeys } from '#http/metric-issuers.ts'
 import { createMetrics, type MetricSamples } from '#http/metrics.ts'
 import type { KeySets } from '#identity/key-sets.ts'
 import { systemClock } from '#lib/clock.ts'
 import { uuidV7 } from '#lib/uuid.ts'
 import type { TenantState } from '#model/state.ts'
-import { faultText } from '#process-log.ts'
+import { createFaultLines, type FaultLines } from '#process/fault-lines.ts'
+import { faultText, type ProcessLog } from '#process/log.ts'
 import { createAdminStore } from '#store/admin-store.ts'
 import { type Database, openDatabase } from '#store/database.ts'
 import { createAppendRows, registerWriter } from '#store/decisions.ts'
@@ -22,16 +21,16 @@ import { keepLog } from '#store/log-keeper.ts'
 import { openProofStore, type ProofStore } from '#store/proofs.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { installedVersion } from '#version.ts'
-import { type WiredDecider, wireDecider } from '#wire-decider.ts'
-import { wireExchange } from '#wire-exchange.ts'
-import { type SharedFamilies, wireFamilies } from '#wire-families.ts'
-import { type Addresses, listen, type OpenLog, type Parts, publicUrlOf, type Share } from '#wire-listeners.ts'
-import { type WiredPolls, wirePolls } from '#wire-polls.ts'
-import { wireRevocation } from '#wire-revocation.ts'
-import { wireSignals } from '#wire-signals.ts'
-import { wireState } from '#wire-state.ts'
-import { wireTls } from '#wire-tls.ts'
-import type { Fronts } from '#wire-workers.ts'
+import { type WiredDecider, wireDecider } from '#wire/decider.ts'
+import { wireExchange } from '#wire/exchange.ts'
+import { type SharedFamilies, wireFamilies } from '#wire/families.ts'
+import { type Addresses, listen, type OpenLog, type Parts, publicUrlOf, type Share } from '#wire/listeners.ts'
+import { type WiredPolls, wirePolls } from '#wire/polls.ts'
+import { wireRevocation } from '#wire/revocation.ts'
+import { wireSignals } from '#wire/signals.ts'
+import { wireState } from '#wire/state.ts'
+import { wireTls } from '#wire/tls.ts'
+import type { Fronts } from '#wire/workers.ts'
 
 /** A server that answers. */
 export interface RunningServer {
@@ -56,7 +55,7 @@ export interface RunningServer {
  */
 export async function startServer(
   config: Config,
-  logger: Logger,
+  logger: ProcessLog,
   telemetry?: Telemetry,
   share: Share = { role: 'whole' },
 ): Promise<RunningServer> {
@@ -74,7 +73,7 @@ export async function startServer(
 
 async function open(
   config: Config,
-  logger: Logger,
+  logger: ProcessLog,
   opened: (() => Promise<void>)[],
   telemetry: Telemetry | undefined,
   share: Share,
@@ -156,7 +155,7 @@ function openPolls(
   return streams
 }
 
-function keep(db: Database, logger: Logger, faults: FaultLines, opened: (() => Promise<void>)[]): void {
+function keep(db: Database, logger: ProcessLog, faults: FaultLines, opened: (() => Promise<void>)[]): void {
   const keeper = keepLog(db, {
     report: (report) => logger.info(report, 'the decision log was maintained'),
     fault: (fault) => faults.report({ message: 'the log could not be maintained', fault: faultText(fault) }),
@@ -228,7 +227,7 @@ function issuerKeysOf(
   })
 }
 
-async function closeLog({ writer }: OpenLog, config: Config, logger: Logger): Promise<void> {
+async function closeLog({ writer }: OpenLog, config: Config, logger: ProcessLog): Promise<void> {
   const { unwritten } = await writer.close(config.shutdownGraceSeconds * 1000)
   if (unwritten > 0) logger.error({ unwritten }, 'decisions could not be logged before the end')
 }

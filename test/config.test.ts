@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { renderConfiguration } from '../src/config/text.ts'
+import { isLoopback } from '../src/config/unsafe-settings.ts'
 import { readConfig, SETTINGS } from '../src/config.ts'
-import { renderConfiguration } from '../src/config-text.ts'
-import { isLoopback } from '../src/unsafe-settings.ts'
 
 function problemsOf(env: Record<string, string | undefined>): readonly string[] {
   const config = readConfig(env)

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { createProcessLog } from '#process-log.ts'
+import { createProcessLog } from '#process/log.ts'
 import { openTelemetry } from '#telemetry/open.ts'
 import type { Telemetry } from '#telemetry/telemetry.ts'
 import { type Collector, startCollector } from '../support/collector.ts'
