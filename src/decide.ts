@@ -16,6 +16,7 @@ import { guardAfter } from '#guards/after.ts'
 import { isUnverified } from '#guards/unverified.ts'
 import type { Verify } from '#identity/verify.ts'
 import type { Clock } from '#lib/clock.ts'
+import { turnOfOwn } from '#lib/next-turn.ts'
 import type { Decider } from '#model/decider.ts'
 import type { Gateway } from '#model/gateway.ts'
 import { REASONS } from '#model/reasons.ts'
@@ -67,8 +68,11 @@ async function judge(
   if (!entered.ok) return entered.failure
   const tenant = entered.value
 
-  const again = async (): Promise<Judged> =>
-    attempt < ATTEMPTS_MAX ? await judge(steps, request, gateway, attempt + 1) : stopped(KEPT_CHANGING)
+  const again = async (): Promise<Judged> => {
+    if (attempt >= ATTEMPTS_MAX) return stopped(KEPT_CHANGING)
+    if (request.search !== undefined) await turnOfOwn()
+    return await judge(steps, request, gateway, attempt + 1)
+  }
 
   const verified = await steps.verify(request, gateway, tenant)
   // INVARIANT: everything below is decided on the state as it is now. Fetching an issuer's keys takes as long as the issuer
@@ -93,7 +97,7 @@ async function judge(
   }
 
   const caller: Caller = { identity, tenant, release, findAgent, gateway }
-  const judged = judgeAsked(steps, caller, request)
+  const judged = judgeAsked(steps, caller, request, attempt)
   if (!(judged instanceof Promise)) return judged
   const done = await judged
   // INVARIANT: as above: what was revoked while the issuer took its time must count, and no list is made of two states.
@@ -115,14 +119,21 @@ function unlessStopped(
 }
 
 /** The call or the list; a promise where the state can change meanwhile. */
-function judgeAsked(steps: Steps, caller: Caller, request: AuthorizationRequest): Judged | Promise<Judged> {
+function judgeAsked(
+  steps: Steps,
+  caller: Caller,
+  request: AuthorizationRequest,
+  attempt: number,
+): Judged | Promise<Judged> {
   if (request.candidates !== undefined) return judgeList(steps, caller, request, request.candidates)
   const { search } = request
-  if (search !== undefined)
-    return judgeSearch(steps, { ...caller, request: { ...request, search } }, (judgePolicy, candidate) => {
+  if (search !== undefined) {
+    const asked = { ...caller, request: { ...request, search }, isAtOnce: attempt >= ATTEMPTS_MAX }
+    return judgeSearch(steps, asked, (judgePolicy, candidate) => {
       const revoked = judgeRevoked(steps, candidate, caller.identity, caller.tenant)
       return revoked === undefined ? judgeCall({ judgePolicy }, caller, candidate) : stopped(revoked)
     })
+  }
   const judged = judgeCall(steps, caller, request)
   return completeAllow(steps, caller, judged, request) ?? judged
 }

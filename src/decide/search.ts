@@ -1,5 +1,4 @@
 import { canonicalJson } from '#decision-log/chain.ts'
-import { turnOfOwn } from '#lib/next-turn.ts'
 import type { Found } from '#model/found.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { VerifiedIdentity } from '#model/identity.ts'
@@ -13,6 +12,7 @@ import type { JudgePolicy } from '#policy/judge.ts'
 import { narrow } from '#policy/search/narrow.ts'
 import { type Sought, soughtAfter } from '#policy/search/universe.ts'
 import { type Judged, stopped } from './judged.ts'
+import { JUDGED_MAX, Pace } from './search-pace.ts'
 
 /** Seals the place at which a page ended, so that nobody reads or makes one, for whom `bound` describes. */
 export interface SealPlaces {
@@ -36,21 +36,12 @@ export interface SearchAsked {
   readonly release: Release
   /** Undefined where the subject is what is looked for. */
   readonly identity: VerifiedIdentity | undefined
+  /** Whether the state kept changing under longer pages: this one is so short that it is made in one turn. */
+  readonly isAtOnce: boolean
 }
 
 /** Decides one candidate as if it had been asked about, on this policy step. */
 export type JudgeOne = (judgePolicy: JudgePolicy, request: AuthorizationRequest) => Judged | Promise<Judged>
-
-/** Most candidates that one page decides, and so most of its results. */
-export const JUDGED_MAX = 200
-/** Most that one page looks at, decided or left out by what narrows the search. */
-export const LOOKED_AT_MAX = 50_000
-/** Bytes that one page reads of its question: a large one is read for each candidate that is decided. */
-export const BYTES_MAX = 4_194_304
-/** How many are decided, or looked at, in one turn of the event loop, and of how many bytes; all searches together have one each turn. */
-const JUDGED_PER_TURN = 2
-const LOOKED_AT_PER_TURN = 200
-const BYTES_PER_TURN = 65_536
 
 /**
  * One page of what would be allowed in the open place of a question.
@@ -89,50 +80,38 @@ interface Page {
 
 async function lookFor(
   steps: SearchSteps,
-  { request, tenant: { registry }, release }: SearchAsked,
+  { request, tenant: { registry }, release, isAtOnce }: SearchAsked,
   { after, limit }: Place,
   judgeOne: JudgeOne,
 ): Promise<Page> {
   const { search } = request
   const results: Found['results'][number][] = []
   const sieve = new Sieve(search, registry)
-  const judgedMax = shareOf(BYTES_MAX, search, JUDGED_MAX)
-  const perTurn = shareOf(BYTES_PER_TURN, search, JUDGED_PER_TURN)
-  let [judged, lookedAt, last] = [0, 0, after]
-  await turnOfOwn()
+  const pace = new Pace(search, isAtOnce)
+  let last = after
+  await pace.turn()
   for (const sought of soughtAfter(request, { registry, release }, after)) {
     if (sought === undefined) {
-      await turnOfOwn()
+      await pace.turn()
       continue
     }
-    const isFull = results.length >= limit || judged >= judgedMax || lookedAt >= LOOKED_AT_MAX
-    if (isFull || search.isWanted?.() === false) return { results, judged, next: { after: last, limit } }
-    lookedAt += 1
+    if (results.length >= limit || pace.isOver || search.isWanted?.() === false)
+      return { results, judged: pace.judged, next: { after: last, limit } }
     last = sought.id
-    await makeRoom(lookedAt, LOOKED_AT_PER_TURN)
+    await pace.look()
     const question = sieve.lets(sought) ? search.ask(sought.id) : undefined
     if (question === undefined) continue
-    judged += 1
-    await makeRoom(judged, perTurn)
+    await pace.judge()
     const { judgement } = await judgeOne(sieve.watch(steps.judgePolicy, sought), sharing(question, request))
     if (judgement.effect === 'allow') results.push({ id: sought.id, obligations: judgement.obligations })
     if (sieve.isClosed) break
   }
-  return { results, judged, next: undefined }
+  return { results, judged: pace.judged, next: undefined }
 }
 
 /** All candidates are one question of the caller: they share its proofs. */
 function sharing(question: AuthorizationRequest, { batch }: AuthorizationRequest): AuthorizationRequest {
   return batch === undefined ? question : { ...question, batch }
-}
-
-/** How often the question fits into `bytes`: at least once, and at most `most` times. */
-function shareOf(bytes: number, { size }: Search, most: number): number {
-  return Math.max(1, Math.min(most, Math.floor(bytes / Math.max(1, size))))
-}
-
-async function makeRoom(count: number, each: number): Promise<void> {
-  if (count % each === 0) await turnOfOwn()
 }
 
 /** Leaves out who could not be allowed, from when the policies were asked about the first candidate. */

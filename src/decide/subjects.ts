@@ -1,3 +1,4 @@
+import { turnOfOwn } from '#lib/next-turn.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { AuthorizationRequest, Search } from '#model/request.ts'
 import { ATTEMPTS_MAX, type EnterSteps, enter, KEPT_CHANGING, NO_RELEASE } from './enter.ts'
@@ -20,10 +21,10 @@ export async function judgeSubjects(
   const tenant = entered.value
   const { release } = tenant
   if (release === undefined) return stopped(NO_RELEASE, tenant)
-  const asked = { request, gateway, tenant, release, identity: undefined }
+  const asked = { request, gateway, tenant, release, identity: undefined, isAtOnce: attempt >= ATTEMPTS_MAX }
   const judged = await judgeSearch(steps, asked, judgeOne)
   if (steps.state.tenant(gateway.tenant) === tenant) return judged
-  return attempt < ATTEMPTS_MAX
-    ? await judgeSubjects(steps, request, gateway, judgeOne, attempt + 1)
-    : stopped(KEPT_CHANGING)
+  if (attempt >= ATTEMPTS_MAX) return stopped(KEPT_CHANGING)
+  await turnOfOwn()
+  return await judgeSubjects(steps, request, gateway, judgeOne, attempt + 1)
 }

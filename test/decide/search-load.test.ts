@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { JUDGED_MAX } from '#decide/search.ts'
+import { JUDGED_MAX } from '#decide/search-pace.ts'
 import { nextTurn } from '#lib/next-turn.ts'
 import type { AuthorizationRequest } from '#model/request.ts'
 import type { JsonObject } from '#model/value.ts'

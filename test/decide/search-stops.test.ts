@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { createSealing } from '#admin/sealing.ts'
 import { createDecider, type Steps } from '#decide.ts'
 import { createMask } from '#decision-log/mask.ts'
 import type { Admission } from '#delegation/admission.ts'
 import { createKeySets } from '#identity/key-sets.ts'
 import { createVerify } from '#identity/verify.ts'
+import { nextTurn } from '#lib/next-turn.ts'
 import type { StoredEntity } from '#model/registry.ts'
 import type { Dependency, Revocation } from '#model/revocation.ts'
 import type { TenantState } from '#model/state.ts'
@@ -17,7 +19,7 @@ import { RevocationSnapshot } from '#revocation/snapshot.ts'
 import { act, FOREIGN, federation, TOOL, tokenOf, worldOf } from '../delegation/scene.ts'
 import { revocation } from '../revocation/subjects.ts'
 import { nativeRequest } from '../support/ask.ts'
-import { findAll, isAllowed, type Open, pageOf, search } from '../support/search.ts'
+import { findAll, isAllowed, type Open, type Pdp, pageOf, search } from '../support/search.ts'
 import { createWorld, NOON, policyFile, stateOf, type World, type WorldInput } from '../support/world.ts'
 
 const evaluate = createEvaluate(createEngine())
@@ -259,9 +261,8 @@ test('a repeat is searched anew, so that it shows nothing that was taken away me
   expect(again.body).toEqual((await search(world, 'resource', WHICH_TOOLS)).body)
 })
 
-/** The demo on steps of which some are replaced. */
-async function decided(more: (world: World) => Partial<Steps>, open: Open, body: JsonObject) {
-  const world = await demo()
+/** A world on steps of which some are replaced. */
+function rewired(world: World, more: Partial<Steps>): Pdp {
   const decider = createDecider({
     clock: () => NOON,
     state: stateOf(() => world.tenant),
@@ -277,9 +278,15 @@ async function decided(more: (world: World) => Partial<Steps>, open: Open, body:
     mask: createMask(new Uint8Array(32)),
     log: { write: async () => ({ ok: true, value: undefined }) },
     onFault: () => undefined,
-    ...more(world),
+    ...more,
   })
-  return await search({ decider, gateway: world.gateway }, open, body)
+  return { decider, gateway: world.gateway }
+}
+
+/** What the demo answers on steps of which some are replaced. */
+async function decided(more: (world: World) => Partial<Steps>, open: Open, body: JsonObject) {
+  const world = await demo()
+  return await search(rewired(world, more(world)), open, body)
 }
 
 const both: readonly (readonly [Open, JsonObject])[] = [
@@ -322,6 +329,7 @@ describe('a state that changes meanwhile', () => {
       const judge = createJudgePolicy(evaluate)
       return {
         state: stateOf(() => tenant),
+        places: createSealing([new Uint8Array(32)]),
         judgePolicy: (input) => {
           tenant = { ...tenant, version: tenant.version + 1 }
           return judge(input)
@@ -330,6 +338,29 @@ describe('a state that changes meanwhile', () => {
     }
     expect((await decided(changing, open, body)).status).toBe(503)
   })
+
+  test.each(both)(
+    'in every turn of the event loop: pages are short, and all is found: %s',
+    async (open, body) => {
+      const world = await demo()
+      let { tenant } = world
+      let isDone = false
+      const changing = (async () => {
+        for (; !isDone; await nextTurn()) tenant = { ...tenant, version: tenant.version + 1 }
+      })()
+      const places = createSealing([new Uint8Array(32)])
+      const pdp = rewired(world, { state: stateOf(() => tenant), places })
+      try {
+        const { results } = await pageOf(pdp, open, body)
+        const all = await findAll(world, open, body)
+        expect(results.length).toBeLessThan(all.length)
+        expect(await findAll(pdp, open, body)).toEqual(all)
+      } finally {
+        isDone = true
+        await changing
+      }
+    },
+  )
 
   test.each(both)(
     'an agent that is suspended is gone, as is everything that it could do: %s',

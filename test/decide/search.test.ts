@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createSealing } from '#admin/sealing.ts'
-import { BYTES_MAX, JUDGED_MAX } from '#decide/search.ts'
+import { BYTES_MAX, JUDGED_MAX } from '#decide/search-pace.ts'
 import type { Gateway } from '#model/gateway.ts'
 import type { GatewayId } from '#model/ids.ts'
 import type { StoredEntity } from '#model/registry.ts'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { BYTES_MAX, JUDGED_MAX, LOOKED_AT_MAX } from '#decide/search.ts'
+import { BYTES_MAX, JUDGED_MAX, LOOKED_AT_MAX } from '#decide/search-pace.ts'
 import { search } from '../support/search.ts'
 import { createWorld } from '../support/world.ts'
 
