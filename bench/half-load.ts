@@ -1,4 +1,5 @@
 import { closedLoop, type LoadResult, type LoadTarget, openLoop } from './load.ts'
+import type { Usage } from './protocol.ts'
 import { countInstructions, type ServerProcess } from './server-process.ts'
 import { median } from './statistics.ts'
 
@@ -7,7 +8,10 @@ export interface HalfLoad {
   readonly rate: number
   readonly cpuMicroseconds: number
   readonly kiloInstructions: number | undefined
-  /** Of the windows that count, the medians. */
+  /** Of a decision at half load, where each wakes the server. This and what follows: medians of the windows that count. */
+  readonly halfCpuMicroseconds: number
+  /** How much of its core the server used at half load, 0 to 1. */
+  readonly busy: number
   readonly p50Milliseconds: number
   readonly p99Milliseconds: number
   /** Of a server that does nothing, at the same rates, in turn with the windows: what the machine itself adds. */
@@ -28,6 +32,7 @@ interface Window {
   readonly before: Burst
   readonly after: Burst
   readonly half: LoadResult
+  readonly halfUsage: Usage
   readonly empty: LoadResult
 }
 
@@ -54,10 +59,12 @@ export async function measureHalfLoad(
   let before = await burst(server, target, milliseconds / 4)
   while (windows.length < WINDOWS_MAX && windows.filter(isSteady).length < STEADY_WINDOWS) {
     const perSecond = before.rate / 2
+    await server.start()
     const half = await openLoop(target, perSecond, milliseconds)
+    const halfUsage = await server.stop()
     const ofEmpty = await openLoop(empty, perSecond, milliseconds / 2)
     const after = await burst(server, target, milliseconds / 4)
-    windows.push({ before, half, empty: ofEmpty, after })
+    windows.push({ before, half, halfUsage, empty: ofEmpty, after })
     before = after
   }
   return summarise(windows)
@@ -79,6 +86,8 @@ function summarise(windows: readonly Window[]): HalfLoad {
     rate: median(bursts.map(({ rate }) => rate)),
     cpuMicroseconds: median(bursts.map(({ cpuMicroseconds }) => cpuMicroseconds)),
     kiloInstructions: instructions.length === 0 ? undefined : median(instructions),
+    halfCpuMicroseconds: middle(({ half, halfUsage }) => halfUsage.cpuMicroseconds / half.answers),
+    busy: middle(({ halfUsage }) => halfUsage.cpuMicroseconds / halfUsage.seconds / 1e6),
     p50Milliseconds: middle(({ half }) => half.p50Milliseconds),
     p99Milliseconds: middle(({ half }) => half.p99Milliseconds),
     emptyP99Milliseconds: middle(({ empty }) => empty.p99Milliseconds),

@@ -104,6 +104,8 @@ export function summarise(samples: readonly Sample[]): Sample {
       rate: middle(({ http }) => http.rate),
       cpuMicroseconds: middle(({ http }) => http.cpuMicroseconds),
       kiloInstructions: counted.length === 0 ? undefined : median(counted),
+      halfCpuMicroseconds: middle(({ http }) => http.halfCpuMicroseconds),
+      busy: middle(({ http }) => http.busy),
       p50Milliseconds: middle(({ http }) => http.p50Milliseconds),
       p99Milliseconds: middle(({ http }) => http.p99Milliseconds),
       emptyP99Milliseconds: middle(({ http }) => http.emptyP99Milliseconds),
