@@ -15,7 +15,7 @@ import { HARDLY_WARM, WARM } from './warm-up.ts'
 import { openHttpWire, readWarder } from './wire.ts'
 
 // npm run bench [-- --quick | --brief | --rounds N]: measures everything, prints it, and rewrites docs/performance.md.
-// --brief: a quarter of an hour instead of two hours, with fewer variants.
+// --brief: twenty minutes instead of two hours, with fewer variants.
 // --quick: small and short, prints only; the figures say whether it runs, not how fast.
 
 interface Plan extends Durations {
