@@ -11,8 +11,9 @@ export const BYTES_MAX = 4_194_304
 const JUDGED_PER_TURN = 2
 const LOOKED_AT_PER_TURN = 200
 const BYTES_PER_TURN = 65_536
-/** Most that a page decides that is made at once. */
+/** Most that a page decides that is made at once, and how long it may keep others waiting; then it is lost like the ones before. */
 const JUDGED_AT_ONCE = 4
+const AT_ONCE_MILLISECONDS = 10
 
 /** How far a page goes, and how much of it without a turn for others. */
 export class Pace {
@@ -21,6 +22,7 @@ export class Pace {
   readonly #max: { readonly judged: number; readonly lookedAt: number }
   readonly #judgedPerTurn: number
   readonly #isAtOnce: boolean
+  #startedAt = performance.now()
 
   constructor(search: Search, isAtOnce: boolean) {
     this.#isAtOnce = isAtOnce
@@ -46,7 +48,9 @@ export class Pace {
 
   /** Lets others have theirs. */
   async turn(): Promise<void> {
-    if (!this.#isAtOnce) await turnOfOwn()
+    if (this.#isAtOnce && performance.now() - this.#startedAt < AT_ONCE_MILLISECONDS) return
+    await turnOfOwn()
+    this.#startedAt = performance.now()
   }
 }
 

@@ -36,7 +36,7 @@ export interface SearchAsked {
   readonly release: Release
   /** Undefined where the subject is what is looked for. */
   readonly identity: VerifiedIdentity | undefined
-  /** Whether the state kept changing under longer pages: this one is so short that it is made in one turn. */
+  /** Whether the state kept changing under longer pages: this one is short, and gives way to nobody unless it takes long. */
   readonly isAtOnce: boolean
 }
 

@@ -82,6 +82,8 @@ export class LogWriter {
   #head: ChainHead | undefined
   #pump: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  /** Ends the gathering of rows that is under way. */
+  #goOn: (() => void) | undefined
   #failingSince: number | undefined
   readonly #life: { isClosed: boolean } = { isClosed: false }
   /** Rows that were never queued since the last one that was; the next row says so. */
@@ -126,6 +128,7 @@ export class LogWriter {
    */
   async close(deadlineMilliseconds: number): Promise<{ readonly unwritten: number }> {
     this.#life.isClosed = true
+    this.#goOn?.()
     const deadline = setTimeout(() => this.#closing.abort(), deadlineMilliseconds)
     await this.#pump
     clearTimeout(deadline)
@@ -137,6 +140,7 @@ export class LogWriter {
 
   #push(waiting: Waiting): void {
     this.#queue.push(waiting)
+    if (this.#goOn !== undefined && this.#isEnough()) this.#goOn()
     // The first append waits for the current turn of the event loop, so that a burst goes out together.
     this.#pump ??= Promise.resolve().then(() => this.#drain())
   }
@@ -151,8 +155,7 @@ export class LogWriter {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      if (this.#parts.mode === 'buffer' && this.#queue.length < BATCH_ROWS_MAX)
-        await delay(GATHER_MILLISECONDS)
+      if (this.#parts.mode === 'buffer') await this.#gather()
       const rows = this.#nextBatch()
       if (!(await this.#appendUntilDurable(rows))) break
       this.#counts.written += rows.length
@@ -163,6 +166,21 @@ export class LogWriter {
     }
     // In the same turn as the last look at the queue, so that no row is left behind without a pump.
     this.#pump = undefined
+  }
+
+  /** Lets rows collect until they fill a batch or half of the room that there is. */
+  async #gather(): Promise<void> {
+    if (this.#life.isClosed || this.#isEnough()) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, GATHER_MILLISECONDS)
+    this.#goOn = resolve
+    await promise
+    clearTimeout(timer)
+    this.#goOn = undefined
+  }
+
+  #isEnough(): boolean {
+    return this.#queue.length >= Math.min(BATCH_ROWS_MAX, this.#parts.queueMax / 2)
   }
 
   /** Moves the next rows out of the queue; from here on none of them can change. */

@@ -3,6 +3,7 @@ import { verifyRows } from '#decision-log/chain.ts'
 import type { LogEntry } from '#decision-log/entry.ts'
 import type { AppendRows, LogRow } from '#decision-log/port.ts'
 import { createLogWriter, type LogWriterParts } from '#decision-log/writer.ts'
+import { nextTurn } from '#lib/next-turn.ts'
 import { opened } from '../support/append-rows.ts'
 
 /** The table: skips what it has, as the store does. */
@@ -80,6 +81,41 @@ test('10,000 concurrent writes keep their order and one unbroken chain, in group
   expect(verifyRows(table.rows()).ok).toBe(true)
   expect(appends).toBe(40)
   expect(writer.stats()).toMatchObject({ written: 10_000, batches: 40, queued: 0, underWay: 0, faults: 0 })
+})
+
+test.each(['deny', 'shed'] as const)(
+  'in `buffer` mode rows that collect never fill a small queue: %s',
+  async (overflow) => {
+    const table = createTable()
+    const writer = writerFor(table.append, { mode: 'buffer', overflow, queueMax: 20 })
+    for (let i = 0; i < 200; i += 1) {
+      expect(await writer.write(entry(`d${i}`))).toEqual(ok)
+      if (i % 5 === 4) await nextTurn()
+    }
+    await writer.close(60_000)
+    expect(writer.stats()).toMatchObject({ refused: 0, shed: 0, written: 200 })
+    expect(verifyRows(table.rows()).ok).toBe(true)
+  },
+)
+
+test('in `buffer` mode rows that nobody waits for leave together', async () => {
+  const table = createTable()
+  const writer = writerFor(table.append, { mode: 'buffer' })
+  for (let i = 0; i < 20; i += 1) {
+    await writer.write(entry(`d${i}`))
+    await nextTurn()
+  }
+  await writer.close(60_000)
+  expect(writer.stats().written).toBe(20)
+  expect(writer.stats().batches).toBeLessThan(10)
+})
+
+test('in `buffer` mode closing waits for no more rows to collect', async () => {
+  const table = createTable()
+  const writer = writerFor(table.append, { mode: 'buffer' })
+  await writer.write(entry('d1'))
+  expect(await writer.close(0)).toEqual({ unwritten: 0 })
+  expect(table.rows()).toHaveLength(1)
 })
 
 test('a write does not end before its row is durable', async () => {

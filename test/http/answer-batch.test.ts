@@ -38,8 +38,11 @@ test('a fault in one item rejects the batch, and nothing else', async () => {
   const unhandled: unknown[] = []
   const note = (reason: unknown): void => void unhandled.push(reason)
   process.on('unhandledRejection', note)
-  await expect(batchOf(() => Promise.reject(new Error('a fault')))).rejects.toThrow('a fault')
-  await nextTurn()
-  process.off('unhandledRejection', note)
+  try {
+    await expect(batchOf(() => Promise.reject(new Error('a fault')))).rejects.toThrow('a fault')
+    await nextTurn()
+  } finally {
+    process.off('unhandledRejection', note)
+  }
   expect(unhandled).toEqual([])
 })
