@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module'
 import type * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs'
+import { loadCedar } from '#policy/load-cedar.ts'
 
 /** The engine died or refused the input with an exception; nothing that it says after this can be trusted. */
 export class EngineFailure extends Error {}
@@ -14,15 +14,11 @@ let loaded: typeof cedar | undefined
  */
 export function callEngine<Answer>(call: (engine: typeof cedar) => Answer): Answer {
   try {
-    loaded ??= loadEngine()
+    loaded ??= loadCedar()
     return call(loaded)
   } catch (fault) {
     throw new EngineFailure('the policy engine failed on this input', { cause: fault })
   }
-}
-
-function loadEngine(): typeof cedar {
-  return createRequire(import.meta.url)('@cedar-policy/cedar-wasm/nodejs')
 }
 
 /** An error of the engine with all its related ones, each once. */

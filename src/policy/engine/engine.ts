@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import type {
   CheckParseAnswer,
   DetailedError,
@@ -6,6 +5,7 @@ import type {
   StatefulAuthorizationCall,
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs'
+import { loadCedar } from '#policy/load-cedar.ts'
 import type { EngineFault } from '#policy/port.ts'
 
 /** A call that gave no answer. After a trap the instance is gone, and every prepared slot with it. */
@@ -36,8 +36,6 @@ type Cedar = {
   readonly statefulIsAuthorized: typeof statefulIsAuthorized
 }
 
-const CEDAR = '@cedar-policy/cedar-wasm/nodejs'
-
 const PROBE_POLICIES = {
   permit: 'permit(principal == Probe::"known", action, resource) when { context.n + 1 == 2 };',
   forbid: 'forbid(principal, action == Action::"forbidden", resource in Probe::"parent");',
@@ -54,7 +52,7 @@ export function createEngine(): Engine {
   // call on it would fail for ever, so it is dropped at once.
   const guarded = <Answer>(call: (cedar: Cedar) => Answer): Answer | CallFault => {
     try {
-      instance ??= loadInstance()
+      instance ??= loadCedar()
       return call(instance)
     } catch (error) {
       const trapped = isTrap(error)
@@ -99,19 +97,6 @@ export function createEngine(): Engine {
  * A new, independent instance. The package keeps one instance per loaded module, so the module is loaded again with the
  * cache entry put aside: nobody else can then share this instance and trap it.
  */
-function loadInstance(): Cedar {
-  const require = createRequire(import.meta.url)
-  const path = require.resolve(CEDAR)
-  const shared = require.cache[path]
-  delete require.cache[path]
-  try {
-    return require(CEDAR)
-  } finally {
-    delete require.cache[path]
-    if (shared !== undefined) require.cache[path] = shared
-  }
-}
-
 /** RuntimeError (a trap) and RangeError (a stack overflow, which leaks the engine's own stack); anything unfamiliar too. */
 function isTrap(error: unknown): boolean {
   return !(error instanceof Error) || (error.name !== 'Error' && error.name !== 'TypeError')
