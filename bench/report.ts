@@ -64,6 +64,7 @@ function renderMachine({ command, startedAt, loads, rows, disk }: Run): string {
     `the machine kept its speed in ${total(rows, ({ steady }) => steady)} of ${total(rows, ({ windows }) => windows)} windows at half load; the latencies are theirs`,
     `the disk's: 8 KiB written with \`fdatasync\` takes ${disk.p50Milliseconds.toFixed(2)} ms (p50), ${disk.p99Milliseconds.toFixed(2)} ms (p99); with \`require\` an answer waits for one, and for the one before it where that is under way`,
     `${rounds} rounds, variants in turn, medians`,
+    '`CPU µs, half` and `busy, half`: what a decision costs at half load, where each request wakes the server, and how much of its core that takes',
     `each server was warmed up first; ${coldness(rows)}`,
     canCount
       ? 'instructions counted by `perf stat`, user space'
