@@ -4,6 +4,7 @@ import { cpus, release as kernel, loadavg } from 'node:os'
 import { type Check, count, type Row } from './checks.ts'
 import type { DiskLatency } from './disk.ts'
 import { describeFailures } from './load.ts'
+import type { Pace } from './pace.ts'
 import type { Followed, PublishSample, Turns } from './publish.ts'
 import { canCount, canPin } from './server-process.ts'
 import { median } from './statistics.ts'
@@ -18,6 +19,8 @@ export interface Run {
   readonly published: readonly PublishSample[]
   /** Of a page written to the disk of the database. */
   readonly disk: DiskLatency
+  /** When the run began and when it ended. */
+  readonly paces: readonly [Pace, Pace]
   readonly publishedPolicies: number
   readonly checks: readonly Check[]
 }
@@ -51,7 +54,7 @@ export function writeReport(file: string, name: 'bench' | 'peers' | 'goals', rep
   writeFileSync(file, `${text.slice(0, begin)}${opening}\n${report}\n${text.slice(end)}`)
 }
 
-function renderMachine({ command, startedAt, loads, rows, disk }: Run): string {
+function renderMachine({ command, startedAt, loads, rows, disk, paces }: Run): string {
   const rounds = Math.max(0, ...rows.map(({ samples }) => samples.length))
   const [processor] = cpus()
   const facts = [
@@ -61,6 +64,7 @@ function renderMachine({ command, startedAt, loads, rows, disk }: Run): string {
       ? 'server on core 0; load generator and Postgres on core 1'
       : 'processes not pinned to cores on this machine',
     `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
+    describePaces(paces),
     `the machine kept its speed in ${total(rows, ({ steady }) => steady)} of ${total(rows, ({ windows }) => windows)} windows at half load; the latencies are theirs`,
     `the disk's: 8 KiB written with \`fdatasync\` takes ${disk.p50Milliseconds.toFixed(2)} ms (p50), ${disk.p99Milliseconds.toFixed(2)} ms (p99); with \`require\` an answer waits for one, and for the one before it where that is under way`,
     `${rounds} rounds, variants in turn, medians`,
@@ -71,6 +75,18 @@ function renderMachine({ command, startedAt, loads, rows, disk }: Run): string {
       : 'instructions per decision: not available on this machine',
   ]
   return facts.map((fact) => `- ${fact}`).join('\n')
+}
+
+/** A core that loses a third of its speed now and then has no half load: what was asked for is then three quarters of what it takes. */
+const UNSTEADY_MIN = 1.5
+
+function describePaces(paces: readonly [Pace, Pace]): string {
+  const [before, after] = paces.map(
+    ({ fast, slow }) =>
+      `${fast.toFixed(1)} µs in the fastest tenth of eight seconds and ${slow.toFixed(1)} µs in the slowest`,
+  )
+  const isUnsteady = paces.some(({ fast, slow }) => slow > UNSTEADY_MIN * fast)
+  return `a fixed piece of work, alone on core 0, takes ${before} before the run, ${after} after it: ${isUnsteady ? '**a machine that changes its speed; latencies at half load are those of its slow moments**' : 'a machine that keeps its speed'}`
 }
 
 function total(rows: readonly Row[], pick: (http: Row['summary']['http']) => number): number {

@@ -6,6 +6,7 @@ import { type BenchDatabases, startDatabases } from './database.ts'
 import { measureDisk } from './disk.ts'
 import { closedLoop, type LoadTarget } from './load.ts'
 import { type Durations, measure, type Prepared, type Sample, summarise, type Variant } from './measure.ts'
+import { measurePace } from './pace.ts'
 import { LOG_SETTINGS, type LogSetting } from './protocol.ts'
 import { measurePublishing, type PublishSample } from './publish.ts'
 import { loadNow, type Run, renderRun, writeReport } from './report.ts'
@@ -44,6 +45,7 @@ const databases = await startDatabases()
 const empty = await startEmpty()
 try {
   const disk = measureDisk(databases.dataDirectory)
+  const paceBefore = measurePace()
   const prepared = await prepareAll(databases, plan.variants)
   const rows = await measureAll(databases, plan, prepared, empty.target)
   const flatness = await compareAll(databases, plan, prepared)
@@ -56,6 +58,7 @@ try {
     published,
     publishedPolicies: plan.publishedPolicies,
     disk,
+    paces: [paceBefore, measurePace()],
     checks: checkAll(rows, flatness, published),
   }
   const report = renderRun(run)

@@ -24,9 +24,9 @@ export interface ServerProcess {
 /** Whether processes can be bound to a core here. */
 export const canPin = availableParallelism() > 1 && works('taskset', ['-c', '0', 'true'])
 
-/** Leaves core 0 to the server: this process and everything that it starts from now on (Postgres) run on core 1. */
+/** Leaves core 0 to the server: this process with V8's threads, and everything that it starts from now on (Postgres), run on core 1. */
 export function leaveCoreZero(): void {
-  if (canPin) execFileSync('taskset', ['-cp', '1', String(process.pid)])
+  if (canPin) execFileSync('taskset', ['-acp', '1', String(process.pid)])
 }
 
 /** Starts a server. `nodeOptions` are options of Node itself, such as `--cpu-prof`. */
