@@ -77,16 +77,16 @@ function renderMachine({ command, startedAt, loads, rows, disk, paces }: Run): s
   return facts.map((fact) => `- ${fact}`).join('\n')
 }
 
-/** A core that loses a third of its speed now and then has no half load: what was asked for is then three quarters of what it takes. */
+/** Half of what a core does in fast moments is three quarters of what it does in slow ones that take this many times as long. */
 const UNSTEADY_MIN = 1.5
 
 function describePaces(paces: readonly [Pace, Pace]): string {
-  const [before, after] = paces.map(
-    ({ fast, slow }) =>
-      `${fast.toFixed(1)} µs in the fastest tenth of eight seconds and ${slow.toFixed(1)} µs in the slowest`,
-  )
+  const [before, after] = paces.map(({ fast, slow }) => `${fast.toFixed(1)} and ${slow.toFixed(1)} µs`)
   const isUnsteady = paces.some(({ fast, slow }) => slow > UNSTEADY_MIN * fast)
-  return `a fixed piece of work, alone on core 0, takes ${before} before the run, ${after} after it: ${isUnsteady ? '**a machine that changes its speed; latencies at half load are those of its slow moments**' : 'a machine that keeps its speed'}`
+  const verdict = isUnsteady
+    ? '**the core changes its speed, and latencies at half load are those of its slow moments**'
+    : 'the core keeps its speed'
+  return `a fixed piece of work, alone on core 0, takes ${before} in the fastest and the slowest tenth of eight seconds before the run, ${after} after it: ${verdict}`
 }
 
 function total(rows: readonly Row[], pick: (http: Row['summary']['http']) => number): number {
