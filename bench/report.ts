@@ -65,7 +65,7 @@ function renderMachine({ command, startedAt, loads, rows, disk, paces }: Run): s
       : 'processes not pinned to cores on this machine',
     `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
     describePaces(paces),
-    `the machine kept its speed in ${total(rows, ({ steady }) => steady)} of ${total(rows, ({ windows }) => windows)} windows at half load; the latencies are theirs`,
+    `the rate was the same before and after ${total(rows, ({ steady }) => steady)} of ${total(rows, ({ windows }) => windows)} windows at half load; the latencies are theirs`,
     `the disk's: 8 KiB written with \`fdatasync\` takes ${disk.p50Milliseconds.toFixed(2)} ms (p50), ${disk.p99Milliseconds.toFixed(2)} ms (p99); with \`require\` an answer waits for one, and for the one before it where that is under way`,
     `${rounds} rounds, variants in turn, medians`,
     '`CPU µs, half` and `busy, half`: what a decision costs at half load, where each request wakes the server, and how much of its core that takes',
