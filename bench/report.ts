@@ -65,7 +65,7 @@ function renderMachine({ command, startedAt, loads, rows, disk, paces }: Run): s
       : 'processes not pinned to cores on this machine',
     `load average ${loads[0].toFixed(1)} at the start, ${loads[1].toFixed(1)} at the end: ${loads[1] > cpus().length ? 'a busy machine, so rates are too low and latencies too high' : 'a quiet machine'}`,
     describePaces(paces),
-    `the rate was the same before and after ${total(rows, ({ steady }) => steady)} of ${total(rows, ({ windows }) => windows)} windows at half load; the latencies are theirs`,
+    `the rate was within 20 % before and after ${total(rows, ({ steady }) => steady)} of ${total(rows, ({ windows }) => windows)} windows at half load; the latencies are theirs`,
     `the disk's: 8 KiB written with \`fdatasync\` takes ${disk.p50Milliseconds.toFixed(2)} ms (p50), ${disk.p99Milliseconds.toFixed(2)} ms (p99); with \`require\` an answer waits for one, and for the one before it where that is under way`,
     `${rounds} rounds, variants in turn, medians`,
     '`CPU µs, half` and `busy, half`: what a decision costs at half load, where each request wakes the server, and how much of its core that takes',
@@ -86,7 +86,7 @@ function describePaces(paces: readonly [Pace, Pace]): string {
   const verdict = isUnsteady
     ? '**the core changes its speed, and latencies at half load are those of its slow moments**'
     : 'the core keeps its speed'
-  return `a fixed piece of work, alone on core 0, takes ${before} in the fastest and the slowest tenth of eight seconds before the run, ${after} after it: ${verdict}`
+  return `a fixed piece of work, alone${canPin ? ' on core 0' : ''}, takes ${before} in the fastest and the slowest tenth of eight seconds before the run, ${after} after it: ${verdict}`
 }
 
 function total(rows: readonly Row[], pick: (http: Row['summary']['http']) => number): number {

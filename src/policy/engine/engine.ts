@@ -93,10 +93,6 @@ export function createEngine(): Engine {
   return engine
 }
 
-/**
- * A new, independent instance. The package keeps one instance per loaded module, so the module is loaded again with the
- * cache entry put aside: nobody else can then share this instance and trap it.
- */
 /** RuntimeError (a trap) and RangeError (a stack overflow, which leaks the engine's own stack); anything unfamiliar too. */
 function isTrap(error: unknown): boolean {
   return !(error instanceof Error) || (error.name !== 'Error' && error.name !== 'TypeError')
